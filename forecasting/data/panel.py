@@ -1,0 +1,101 @@
+"""The Panel: every series of the business as one matrix, and the one door to its history.
+
+Nothing after a cutoff can reach a model that is only ever handed `panel.until(cutoff)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from forecasting.data.frequency import Frequency
+from forecasting.errors import CutoffError
+
+Matrix = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Series by periods, dense.
+
+    y: (n_series, n_periods) units sold; NaN = unobserved (not yet on sale, closed, out of stock).
+    periods: (n_periods,) first days, regular; the last one ends at the cutoff.
+    series: n_series rows, `unique_id` and attributes (text); row i belongs to y[i].
+    known: covariates known ahead, each (n_series | 1, n_periods + horizon).
+    past: signals known only afterwards, each (n_series | 1, n_periods): for features at or before a cutoff only.
+    levels: attributes in `series` that totals of interest are taken over.
+    """
+
+    y: Matrix
+    periods: pd.DatetimeIndex
+    series: pd.DataFrame
+    frequency: Frequency
+    snapshot: str
+    known: Mapping[str, Matrix] = field(default_factory=dict)
+    past: Mapping[str, Matrix] = field(default_factory=dict)
+    levels: tuple[str, ...] = ()
+
+    @property
+    def cutoff(self) -> date:
+        """Last day whose sales are known."""
+        return self.frequency.end(self.periods[-1])
+
+    @property
+    def unique_ids(self) -> NDArray[np.object_]:
+        """(n_series,) names."""
+        return self.series["unique_id"].to_numpy(dtype=object)
+
+    def future(self, horizon: int) -> pd.DatetimeIndex:
+        """First days of the `horizon` periods after the cutoff."""
+        return self.frequency.range(self.periods[-1], horizon + 1)[1:]
+
+    def position(self, cutoff: date) -> int:
+        """Periods known at a cutoff. Raises CutoffError where that is none, or more than the panel holds."""
+        last = self.frequency.last_complete(cutoff)
+        count = int(self.periods.searchsorted(last, side="right"))
+        if count == 0 or last > self.periods[-1]:
+            raise CutoffError(
+                f"Cutoff {cutoff} lies outside the panel, whose cutoffs run from "
+                f"{self.frequency.end(self.periods[0])} to {self.cutoff}."
+            )
+        return count
+
+    def until(self, cutoff: date) -> Panel:
+        """What was known at the cutoff: views, no copies."""
+        return self.first(self.position(cutoff))
+
+    def first(self, periods: int) -> Panel:
+        """The first `periods` periods, with the covariates known ahead from there."""
+        cut = len(self.periods) - periods
+        if cut == 0:
+            return self
+        return replace(
+            self,
+            y=self.y[:, :periods],
+            periods=self.periods[:periods],
+            known={name: values[:, : values.shape[1] - cut] for name, values in self.known.items()},
+            past={name: values[:, :periods] for name, values in self.past.items()},
+        )
+
+    def after(self, cutoff: date, horizon: int) -> Matrix:
+        """(n_series, horizon) actuals after the cutoff; NaN where unobserved or not yet known."""
+        start = self.position(cutoff)
+        actual = np.full((len(self.y), horizon), np.nan, dtype=np.float32)
+        found = self.y[:, start : start + horizon]
+        actual[:, : found.shape[1]] = found
+        return actual
+
+    def take(self, rows: NDArray[np.intp]) -> Panel:
+        """Only these series, in this order."""
+        return replace(
+            self,
+            y=self.y[rows],
+            series=self.series.iloc[rows].reset_index(drop=True),
+            known={name: values if len(values) == 1 else values[rows] for name, values in self.known.items()},
+            past={name: values if len(values) == 1 else values[rows] for name, values in self.past.items()},
+        )

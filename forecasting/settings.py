@@ -1,0 +1,363 @@
+"""One deployment's configuration: conf/*.toml, then the environment, then `--set`, into one frozen Settings.
+
+`FORECASTING__WAREHOUSE__URL=...` in the environment sets `warehouse.url`; `--set warehouse.url=...` wins over both.
+Every knob stands here once, with its unit; a key that is not here is refused by name.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from forecasting.errors import SettingsError, some
+
+ENVIRONMENT_PREFIX = "FORECASTING__"
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: frozen, and closed against unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+
+class SqlSource(Section):
+    """A database that SQLAlchemy can open."""
+
+    kind: Literal["sql"]
+    url: str = Field(description="SQLAlchemy URL; keep passwords in the environment, not in the file")
+
+
+class FileSource(Section):
+    """A folder or bucket of CSV and Parquet files."""
+
+    kind: Literal["files"]
+    path: str = Field(description="folder: local, or any fsspec address such as s3://bucket/folder")
+    options: dict[str, Any] = Field(default_factory=dict, description="fsspec options, e.g. endpoint_url")
+
+
+class DateKey(Section):
+    """Dates for a table that is keyed by a period code, such as Walmart's `wm_yr_wk`: the code's first date counts."""
+
+    path: str | None = Field(None, description="file that holds both columns (files)")
+    table: str | None = Field(None, description="table that holds both columns (sql)")
+    key: str = Field(description="column with the code, of the same name in both tables")
+    date: str = Field(description="column with the date")
+
+
+class SourceTable(Section):
+    """Where one kind of facts comes from, and which of its columns is which of ours."""
+
+    source: str = Field(description="a name under [sources]")
+    table: str | None = Field(None, description="table or view, optionally schema.table (sql)")
+    path: str | None = Field(None, description="file or glob below the source's path (files)")
+    columns: dict[str, str] = Field(default_factory=dict, description="our column name -> theirs")
+    dates: DateKey | None = Field(None, description="how to find dates where the table has period codes instead")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.table is None) == (self.path is None):
+            raise ValueError("name exactly one of `table` (in a database) and `path` (of a file)")
+        return self
+
+
+class SalesTable(SourceTable):
+    """Sales: `item`, `ds`, `y`, and where there are several shops `store`; `price` and `line` (an id) where known."""
+
+    grain: Literal["transactions", "periods"] = Field(
+        "periods", description="transactions: any number of rows a day, summed; periods: one row a series and period"
+    )
+    returns: Literal["net", "drop", "quarantine"] = Field(
+        "net", description="negative quantities: subtracted from the day, left out, or quarantined"
+    )
+    exclude_items: str | None = Field(None, description="regular expression of codes that are no products")
+
+
+class AttributeTable(SourceTable):
+    """Facts of an item or a store that do not change: all columns but the key become attributes."""
+
+    attributes: tuple[str, ...] = Field((), description="columns to keep; none = all")
+
+
+class SignalTable(SourceTable):
+    """Any further signal by date: weather, web traffic, feedback scores, machine hours.
+
+    Columns: `ds`, `value`, and optionally `item`, `store` or the attribute named in `by`.
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    known: Literal["ahead", "afterwards", "static"] = Field(
+        description="ahead: its future values are in the table; afterwards: only its past may be used; static: no date"
+    )
+    by: str | None = Field(None, description="series attribute that the signal is keyed by, e.g. state")
+    wide: dict[str, str] = Field(default_factory=dict, description="value of `by` -> column, where it has one each")
+    fill: Literal["zero", "last"] = Field("last", description="what holds on a date without a row")
+
+
+class Extract(Section):
+    """`[extract]`: what is read every night."""
+
+    schedule: str = Field("0 3 * * *", description="cron, when the night starts")
+    timezone: str = Field("UTC", description="IANA zone of `schedule` and of business days")
+    correction_days: int = Field(14, ge=0, description="days before the last cutoff that are read again")
+    sales: SalesTable
+    items: AttributeTable | None = None
+    stores: AttributeTable | None = None
+    prices: SourceTable | None = Field(None, description="item, ds, price, optionally store: valid from ds on")
+    promotions: SourceTable | None = Field(
+        None, description="item, optionally store, and ds (+ value) or start and end; value defaults to 1"
+    )
+    events: SourceTable | None = Field(None, description="ds, event: holidays and other named days")
+    stock: SourceTable | None = Field(None, description="item, ds, in_stock (or on_hand), optionally store")
+    signals: tuple[SignalTable, ...] = ()
+
+
+class Screen(Section):
+    """`[screen]`: limits of the quality rules. Breach of a stopping rule ends the night before anything is published."""
+
+    max_quantity: float = Field(1e6, gt=0, description="units a row; more is out of range")
+    max_price: float = Field(1e6, gt=0, description="money a unit; more is out of range")
+    future_days: int | None = Field(
+        1, ge=0, description="rows dated later than cutoff + this are quarantined; not set: never (history files)"
+    )
+    unknown_items: Literal["quarantine", "accept"] = Field("quarantine", description="items that `items` does not list")
+    max_quarantined: Share = Field(0.2, description="share of rows; more stops the night")
+    freshness_days: int = Field(1, ge=0, description="days from the newest sale to the cutoff; more stops the night")
+    min_rows_ratio: Share = Field(0.3, description="rows of the newest day / mean of the same weekdays before")
+    silent_store: Literal["stop", "warn", "off"] = Field("warn", description="a store that usually sells, sold nothing")
+    gap_days: int = Field(3, ge=1, description="days without any sale anywhere; as many or more are reported")
+
+
+class PanelSettings(Section):
+    """`[panel]`: the matrix of series by periods that every model sees."""
+
+    frequency: str = Field("D", description="D, W-MON..W-SUN (the day that a week starts on) or M")
+    horizon: Count = Field(28, description="periods ahead")
+    universe: Literal["sales", "cross"] = Field("sales", description="series: pairs ever sold, or all items x stores")
+    unique_id: str = Field("{item}_{store}", description="format of a series' name; `{item}` where there is no store")
+    levels: tuple[str, ...] = Field((), description="attributes that the totals of interest are taken over")
+    history: int | None = Field(None, ge=30, description="periods kept; not set = all")
+    closed: Literal["auto", "never"] = Field("auto", description="auto: a store's day without any sale is unobserved")
+    discontinued_after: int | None = Field(None, ge=1, description="periods without a sale after which a series ended")
+
+
+class LightgbmSettings(Section):
+    """`[train.lightgbm]`."""
+
+    rows: Count = Field(1_000_000, description="training rows at most (series x cutoff x horizon, sampled)")
+    trees: Count = 400
+    leaves: int = Field(127, ge=2)
+    learning_rate: float = Field(0.05, gt=0, le=1)
+    objective: Literal["tweedie", "poisson", "regression"] = "tweedie"
+    origins: Count = Field(26, description="past cutoffs that training rows are measured at")
+    min_rows_leaf: Count = 100
+
+
+class ArimaSettings(Section):
+    """`[train.arima]`."""
+
+    max_series: Count = Field(150, description="fit at most so many series; above, the finest aggregated level that fits")
+    seconds: float = Field(60, gt=0, description="time for all series of one fit; what is left over gets the first order")
+    history: Count = Field(400, description="newest periods used")
+
+
+class TrainSettings(Section):
+    """`[train]`."""
+
+    every_days: Count = Field(7, description="a champion older than this is due for a challenger")
+    force: bool = Field(False, description="train now, whatever the champion's age")
+    models: tuple[str, ...] = Field(
+        ("seasonal_naive", "seasonal_mean", "lightgbm", "arima"), min_length=1, description="candidates by name"
+    )
+    blend: bool = Field(True, description="let a weighted blend of the candidates compete")
+    folds: int = Field(3, ge=3, description="cutoffs of the rolling-origin backtest")
+    step: int | None = Field(None, ge=1, description="periods between folds; not set = horizon, less if history is short")
+    metric: Literal["wrmsse", "rmsse", "mase", "wape"] = Field("wrmsse", description="what the champion is chosen by")
+    improvement: Share = Field(0.0, description="how much lower (share) a challenger's metric must be to be promoted")
+    refit: Literal["auto", "always", "never"] = Field(
+        "auto", description="fit anew at each fold; auto: only the cheap models where the panel is large"
+    )
+    seed: int = 7
+    lightgbm: LightgbmSettings = LightgbmSettings()
+    arima: ArimaSettings = ArimaSettings()
+
+
+class ForecastSettings(Section):
+    """`[forecast]`."""
+
+    shard_series: Count = Field(50_000, description="series a shard; a panel up to this size is one shard")
+    series: tuple[str, ...] = Field((), description="only these series, by name or glob; none = all")
+
+
+class MonitorSettings(Section):
+    """`[monitor]`."""
+
+    vintages: Count = Field(28, description="newest past vintages scored every night")
+
+
+class LakeSettings(Section):
+    """`[lake]`."""
+
+    path: str = Field("var/lake", description="folder or s3:// address of the versioned tables")
+    options: dict[str, str] = Field(default_factory=dict, description="storage options of an object store")
+
+
+class WarehouseSettings(Section):
+    """`[warehouse]`."""
+
+    url: str = Field("sqlite:///var/warehouse.db", description="SQLAlchemy URL of the output tables")
+    namespace: str | None = Field(None, alias="schema", description="schema of the tables (PostgreSQL)")
+
+
+class MlflowSettings(Section):
+    """`[mlflow]`."""
+
+    tracking_uri: str = "sqlite:///var/mlflow.db"
+    artifacts: str | None = Field("var/mlartifacts", description="artifact folder of a new experiment (embedded store)")
+    experiment: str = "demand"
+    model: str = Field("demand", description="name of the registered model")
+
+
+class RuntimeSettings(Section):
+    """`[runtime]`."""
+
+    threads: int = Field(0, ge=0, description="threads of a training; 0 = all cores")
+
+
+class DemoSettings(Section):
+    """`[demo]`: the made-up retailer."""
+
+    seed: int = 11
+    stores: Count = 10
+    items: Count = 60
+    days: int = Field(730, ge=120, description="days of history before the first night")
+    first_cutoff: str = Field("2026-06-30", pattern=r"^\d{4}-\d{2}-\d{2}$")
+
+
+class Settings(Section):
+    """The whole configuration of one deployment."""
+
+    name: str = Field("demand", pattern=r"^[a-z][a-z0-9_]*$")
+    sources: dict[str, Annotated[SqlSource | FileSource, Field(discriminator="kind")]]
+    extract: Extract
+    screen: Screen = Screen()
+    panel: PanelSettings = PanelSettings()
+    train: TrainSettings = TrainSettings()
+    forecast: ForecastSettings = ForecastSettings()
+    monitor: MonitorSettings = MonitorSettings()
+    lake: LakeSettings = LakeSettings()
+    warehouse: WarehouseSettings = WarehouseSettings()
+    mlflow: MlflowSettings = MlflowSettings()
+    runtime: RuntimeSettings = RuntimeSettings()
+    demo: DemoSettings | None = None
+
+    @field_validator("panel")
+    @classmethod
+    def _frequency_known(cls, panel: PanelSettings) -> PanelSettings:
+        from forecasting.data.frequency import Frequency
+
+        Frequency.parse(panel.frequency)
+        return panel
+
+    @model_validator(mode="after")
+    def _sources_known(self) -> Self:
+        for name, table in self.source_tables().items():
+            if table.source not in self.sources:
+                raise ValueError(f"extract.{name}.source: no [sources.{table.source}]; there are: {some(self.sources)}")
+        return self
+
+    def source_tables(self) -> dict[str, SourceTable]:
+        """Every declared source table by its name: sales, items, ..., and signals by `signal_<name>`."""
+        named = {
+            name: table
+            for name in ("sales", "items", "stores", "prices", "promotions", "events", "stock")
+            if (table := getattr(self.extract, name)) is not None
+        }
+        return named | {f"signal_{signal.name}": signal for signal in self.extract.signals}
+
+    def digest(self) -> str:
+        """Sha256 (16 hex digits) of everything that can change a number: places and schedules do not count."""
+        content = self.model_dump(mode="json", exclude={"lake", "warehouse", "mlflow", "runtime", "sources"})
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def load(path: str | Path, changes: Sequence[str] = (), environ: Mapping[str, str] | None = None) -> Settings:
+    """Read a TOML file, apply environment and `section.key=value` changes, validate.
+
+    Raises SettingsError naming file, key, what was found and what is allowed.
+    """
+    file = Path(path)
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"There is no configuration file {file}. Start from conf/demo.toml.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} is not valid TOML: {error}") from None
+    environ = os.environ if environ is None else environ
+    for name in sorted(environ):
+        if name.startswith(ENVIRONMENT_PREFIX):
+            _put(content, name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__"), environ[name])
+    for change in changes:
+        key, separator, value = change.partition("=")
+        if not separator:
+            raise SettingsError(f"--set {change}: write it as section.key=value")
+        _put(content, key.strip().split("."), value.strip())
+    try:
+        return Settings.model_validate(content)
+    except ValidationError as error:
+        raise SettingsError(_explain(file, error)) from None
+
+
+def _put(content: dict[str, Any], keys: Sequence[str], text: str) -> None:
+    for key in keys[:-1]:
+        content = content.setdefault(key, {})
+        if not isinstance(content, dict):
+            raise SettingsError(f"--set {'.'.join(keys)}: {key} is a value, not a section")
+    content[keys[-1]] = _value(text)
+
+
+def _value(text: str) -> Any:
+    """A TOML value where the text is one (7, true, ["a"]), else the text itself."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _explain(file: Path, error: ValidationError) -> str:
+    problems = []
+    for detail in error.errors():
+        key = ".".join(str(part) for part in detail["loc"] if part not in ("sql", "files"))
+        if detail["type"] == "extra_forbidden":
+            problems.append(f"{key}: unknown key{_hint(detail['loc'])}")
+        elif detail["type"] == "missing":
+            problems.append(f"{key}: missing, and it has no default")
+        else:
+            problems.append(f"{key or 'settings'}: {detail['msg']} (found {str(detail['input'])[:80]!r})")
+    return f"{file} is not a valid configuration:\n" + "\n".join(f"  {problem}" for problem in problems)
+
+
+def _hint(location: Sequence[str | int]) -> str:
+    model: Any = Settings
+    for part in location[:-1]:
+        field = model.model_fields.get(part) if isinstance(model, type) and issubclass(model, BaseModel) else None
+        model = _section_of(field.annotation) if field else None
+    if model is None:
+        return ""
+    allowed = [field.alias or name for name, field in model.model_fields.items()]
+    close = difflib.get_close_matches(str(location[-1]), allowed, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; allowed are: {some(sorted(allowed), 12)}"
+
+
+def _section_of(annotation: Any) -> type[BaseModel] | None:
+    candidates = [annotation, *getattr(annotation, "__args__", ())]
+    return next((kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
