@@ -1,0 +1,82 @@
+"""What every step shares: the run that it belongs to, and its row in RUNS."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+import forecasting
+from forecasting.data.tables import RUNS
+from forecasting.settings import Settings
+from forecasting.stores.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the orchestrator or of the command line; its id stands in every row that it writes."""
+
+    run_id: str
+
+
+@dataclass
+class Outcome:
+    """What a step says of itself while it works."""
+
+    snapshot: str | None = None
+    model_version: str | None = None
+    rows: int | None = None
+    outcome: str = "done"
+    message: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@cache
+def code_version() -> str:
+    """Version of the package, and the commit with `+dirty` for uncommitted changes, where it runs from a checkout."""
+    folder = Path(forecasting.__file__).parent
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+dirty", "--abbrev=12"],
+            cwd=folder, capture_output=True, text=True, timeout=10, check=True,
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return forecasting.__version__
+    return f"{forecasting.__version__}+{described}"
+
+
+@contextmanager
+def record(settings: Settings, run: Run, step: str, cutoff: date) -> Iterator[Outcome]:
+    """Write the step's row in RUNS when it ends, well or not; the error itself goes on."""
+    outcome = Outcome()
+    started_at, clock = datetime.now(UTC), time.perf_counter()
+    try:
+        yield outcome
+    except BaseException as error:
+        outcome.outcome = "failed"
+        outcome.message = f"{type(error).__name__}: {error}"[:2000]
+        raise
+    finally:
+        row = {
+            "run_id": run.run_id,
+            "step": step,
+            "cutoff": pd.Timestamp(cutoff),
+            "snapshot": outcome.snapshot,
+            "model_version": outcome.model_version,
+            "rows": outcome.rows,
+            "seconds": time.perf_counter() - clock,
+            "outcome": outcome.outcome,
+            "message": outcome.message,
+            "started_at": started_at,
+            "settings": settings.digest(),
+            "code": code_version(),
+        }
+        Warehouse(settings.warehouse).replace(RUNS, pd.DataFrame([row]), run_id=run.run_id, step=step)
