@@ -1,0 +1,1 @@
+"""What the command line prints and runs; `__main__` only parses."""
