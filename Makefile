@@ -1,0 +1,59 @@
+# The one list of commands, for people, hooks and CI. `make` alone prints it.
+
+CONF   ?= conf/demo.toml
+ARGS   ?=
+PYTEST ?=
+# uv where it is on PATH (seconds), else pip (about a minute); `make env UV=` asks for pip.
+UV     ?= $(shell command -v uv 2>/dev/null)
+
+VENV := .venv
+BIN  := $(VENV)/bin
+ENV  := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help env run ui demo test check lock docs bench clean
+.DELETE_ON_ERROR:
+
+help:            ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  CONF=$(CONF) is the configuration of run, ui and demo; ARGS='--set panel.horizon=14' changes single settings."
+
+env: $(ENV)      ## build .venv from requirements.lock (again only when that changes)
+
+$(ENV): requirements.lock
+	@UV="$(UV)" PYTHON="$(PYTHON)" sh .ci/env $(VENV)
+	@touch $@
+
+run: $(ENV)      ## one night through a real Airflow, from raw sales to forecast tables
+	@$(BIN)/python -m forecasting.launcher run --conf $(CONF) $(ARGS)
+
+ui: $(ENV)       ## serve Airflow and MLflow over the same stores until Ctrl-C
+	@$(BIN)/python -m forecasting.launcher ui --conf $(CONF) $(ARGS)
+
+demo: $(ENV)     ## one night without Airflow: the demo retailer through the command line
+	@$(BIN)/python -m forecasting demo --conf $(CONF) $(ARGS)
+	@$(BIN)/python -m forecasting run --conf $(CONF) $(ARGS)
+
+test: $(ENV)     ## all tests; PYTEST='tests/data -k panel' runs some
+	@$(BIN)/python -m pytest $(PYTEST)
+
+check: $(ENV)    ## ruff, mypy --strict, layers
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy --strict forecasting
+	@$(BIN)/lint-imports --no-logo
+
+docs: $(ENV)     ## write docs/tables.md from the code
+	@$(BIN)/python -m forecasting tables > docs/tables.md
+
+bench: $(ENV)    ## the project against its peers, in an environment of its own
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+lock:            ## resolve pyproject.toml anew into requirements.lock (needs uv)
+	uv pip compile -q --upgrade pyproject.toml --extra dev --universal --python-version 3.11 \
+		--no-annotate --no-header -o requirements.lock
+
+clean:           ## remove .venv, caches and build files; the stores in var/ stay
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@if [ -d var ]; then echo "var/ holds data and was kept; remove it with: rm -r var"; fi
