@@ -1,0 +1,137 @@
+"""The command line: every step of a night, without Airflow.
+
+    python -m forecasting run --conf conf/demo.toml --cutoff 2026-06-30
+
+Results go to stdout (`--json` for machines), progress and errors to stderr. Exit codes: 0 done, 1 the work failed,
+2 the command or its configuration is wrong. This module imports nothing heavy; a command's own module is loaded when
+it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from forecasting.errors import ForecastingError, SettingsError
+
+DEFAULT_CONF = "conf/demo.toml"
+
+
+@dataclass(frozen=True)
+class Command:
+    """One word of the command line: the function behind it as "module:function", and its help."""
+
+    target: str
+    about: str
+
+
+COMMANDS = {
+    "run": Command("forecasting.cli.night:run", "one whole night: extract, train if due, forecast, monitor"),
+    "extract": Command("forecasting.cli.night:extract", "read and screen the sources, write a snapshot and its panel"),
+    "train": Command("forecasting.cli.night:train", "backtest the candidates and register a champion, if due"),
+    "forecast": Command("forecasting.cli.night:forecast", "forecast every series and publish the vintage"),
+    "monitor": Command("forecasting.cli.night:monitor", "score past forecasts against the sales known by now"),
+    "show": Command("forecasting.cli.show:show", "print forecasts, the champion and the last runs"),
+    "doctor": Command("forecasting.doctor:main", "check versions, configuration, sources, stores and the machine"),
+    "demo": Command("forecasting.cli.demo:demo", "create the demo retailer, or let days pass in it"),
+    "tables": Command("forecasting.cli.tables:tables", "describe every table of the system (docs/tables.md)"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse, run one command, and turn errors into a message and an exit code."""
+    arguments = parser().parse_args(argv)
+    module, function = COMMANDS[arguments.command].target.split(":")
+    try:
+        return int(getattr(importlib.import_module(module), function)(arguments))
+    except ForecastingError as error:
+        if arguments.debug:
+            raise
+        _complain(error, arguments.json)
+        return 2 if isinstance(error, SettingsError) else 1
+    except BrokenPipeError:  # `... | head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print("Interrupted; nothing that was not finished has been published.", file=sys.stderr)  # noqa: T201
+        return 130
+
+
+def _complain(error: ForecastingError, as_json: bool) -> None:
+    name = type(error).__name__
+    if as_json:
+        import json
+
+        print(json.dumps({"error": name, "message": str(error)}))  # noqa: T201
+    print(f"{name}: {error}", file=sys.stderr)  # noqa: T201
+
+
+def parser() -> argparse.ArgumentParser:
+    """Everything that the command line understands."""
+    top = argparse.ArgumentParser(
+        prog="python -m forecasting",
+        description="Demand forecasting: from sales to forecast tables. The same steps run under Airflow.",
+        epilog="Start with: demo, then run, then show.",
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    parsers = {}
+    for name, command in COMMANDS.items():
+        parsers[name] = commands.add_parser(name, help=command.about, description=command.about.capitalize() + ".")
+        _common(parsers[name])
+    for name in ("run", "extract", "train", "forecast", "monitor"):
+        parsers[name].add_argument(
+            "--cutoff", type=_day, metavar="DATE", help="last day whose sales are known, as YYYY-MM-DD"
+        )
+    for name in ("run", "train"):
+        parsers[name].add_argument("--force", action="store_true", help="train even where no training is due")
+    _show(parsers["show"])
+    parsers["demo"].add_argument(
+        "--days", type=_count, default=0, metavar="N", help="let N days pass; without it the shop is only created"
+    )
+    return top
+
+
+def _common(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--conf",
+        default=os.environ.get("FORECASTING_CONF", DEFAULT_CONF),
+        metavar="FILE",
+        help="configuration (TOML); default: $FORECASTING_CONF, else " + DEFAULT_CONF,
+    )
+    command.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="changes",
+        metavar="KEY=VALUE",
+        help="change one setting, e.g. panel.horizon=14; may be repeated",
+    )
+    command.add_argument("--json", action="store_true", help="print the result as JSON, and nothing else, on stdout")
+    command.add_argument("--debug", action="store_true", help="show the traceback of an error, and what libraries log")
+
+
+def _show(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--series", metavar="GLOB", help="only series with this name, e.g. 'MILK_*'")
+    command.add_argument("--rows", type=_count, default=10, metavar="N", help="rows of each table (default 10)")
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date; write it as YYYY-MM-DD, e.g. 2026-06-30") from None
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,177 @@
+"""`run`, `extract`, `train`, `forecast`, `monitor`: the steps of a night, one after the other, in this process."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+
+from forecasting import settings as configuration
+from forecasting.cli.report import Report, result
+from forecasting.errors import CutoffError, SettingsError
+from forecasting.settings import Settings
+from forecasting.steps.run import Run
+
+Facts = dict[str, Any]
+
+
+def run(arguments: Namespace) -> int:
+    """One whole night; ends with a summary of what came out."""
+    settings = _load(arguments)
+    cutoff = _cutoff(settings, arguments.cutoff, from_source=True)
+    night = Night(settings, cutoff, Report(arguments.debug))
+    facts = {
+        "extract": night.extract(),
+        "train": night.train(),
+        "forecast": night.forecast(),
+        "monitor": night.monitor(),
+    }
+    from forecasting.cli.show import summary
+
+    content = {
+        "run_id": night.run.run_id,
+        "cutoff": cutoff.isoformat(),
+        **facts,
+        "seconds": night.report.seconds,
+        **summary(settings, cutoff),
+    }
+    result(arguments, content, lambda: _tell(content))
+    return 0
+
+
+def extract(arguments: Namespace) -> int:
+    """Sources to snapshot and panel."""
+    return _one(arguments, lambda night: night.extract(), from_source=True)
+
+
+def train(arguments: Namespace) -> int:
+    """Panel to champion, where a training is due."""
+    return _one(arguments, lambda night: night.train())
+
+
+def forecast(arguments: Namespace) -> int:
+    """Panel and champion to a published vintage."""
+    return _one(arguments, lambda night: night.forecast())
+
+
+def monitor(arguments: Namespace) -> int:
+    """Past vintages to scores."""
+    return _one(arguments, lambda night: night.monitor())
+
+
+class Night:
+    """The steps of one cutoff, as one run; every method gives back what the step says of itself."""
+
+    def __init__(self, settings: Settings, cutoff: date, report: Report) -> None:
+        self.settings, self.cutoff, self.report = settings, cutoff, report
+        self.run = Run(f"cli__{cutoff}__{datetime.now(UTC):%Y%m%dT%H%M%S}")
+
+    def extract(self) -> Facts:
+        """Read, screen, write snapshot and panel."""
+        from forecasting.steps import extract
+
+        with self.report.step("extract") as say:
+            facts = extract.extract(self.settings, self.cutoff, self.run)
+            say(_line(facts, "read", "clean", "quarantined", "series", "periods", "snapshot"))
+        return facts
+
+    def train(self) -> Facts:
+        """Train where it is due."""
+        from forecasting.steps import train
+
+        with self.report.step("train") as say:
+            due, reason = train.due(self.settings, self.cutoff)
+            if not due:
+                say(f"skipped: {reason}")
+                return {"trained": False, "reason": reason}
+            facts = {"trained": True, "reason": reason} | train.train(self.settings, self.cutoff, self.run)
+            say(reason)
+        return facts
+
+    def forecast(self) -> Facts:
+        """Plan the shards, forecast each, publish them together."""
+        from forecasting.steps import forecast
+
+        shards = forecast.plan(self.settings, self.cutoff)
+        with self.report.step("forecast", total=len(shards)) as say:
+            for number, shard in enumerate(shards, start=1):
+                forecast.predict(self.settings, self.cutoff, shard, self.run)
+                say(f"{number} of {len(shards)} shards")
+        with self.report.step("publish") as say:
+            facts = forecast.publish(self.settings, self.cutoff, self.run)
+            say(_line(facts, "rows", "series", "model_version"))
+        return facts
+
+    def monitor(self) -> Facts:
+        """Score past vintages."""
+        from forecasting.steps import monitor
+
+        with self.report.step("monitor") as say:
+            facts = monitor.monitor(self.settings, self.cutoff, self.run)
+            say(_line(facts, "vintages", "rows"))
+        return facts
+
+
+def _one(arguments: Namespace, step: Callable[[Night], Facts], *, from_source: bool = False) -> int:
+    settings = _load(arguments)
+    cutoff = _cutoff(settings, arguments.cutoff, from_source=from_source)
+    night = Night(settings, cutoff, Report(arguments.debug))
+    facts = {"run_id": night.run.run_id, "cutoff": cutoff.isoformat()} | step(night)
+    result(arguments, facts, lambda: "\n".join(f"{key:<16} {value}" for key, value in _flat(facts).items()))
+    return 0
+
+
+def _load(arguments: Namespace) -> Settings:
+    changes = list(arguments.changes)
+    if getattr(arguments, "force", False):
+        changes.append("train.force=true")
+    return configuration.load(arguments.conf, changes)
+
+
+def _cutoff(settings: Settings, asked: date | None, *, from_source: bool) -> date:
+    """The cutoff asked for, else the demo shop's newest day (reading) or the lake's newest snapshot (all else)."""
+    if asked:
+        return asked
+    if not from_source:
+        from forecasting.stores.lake import Lake
+
+        newest = Lake(settings.lake).newest_cutoff()
+        if newest:
+            return newest
+        raise CutoffError(
+            f"The lake {settings.lake.path} holds no snapshot, so there is no newest cutoff. Run `extract` first."
+        )
+    if settings.demo:
+        from forecasting.sources.demo import next_cutoff
+
+        return next_cutoff(settings)
+    raise SettingsError(
+        "Name the last day whose sales are known: --cutoff YYYY-MM-DD. It is never taken from the clock: a run that is "
+        "repeated or made up for later must see what the first one saw, and today's sales are not complete."
+    )
+
+
+def _line(facts: Mapping[str, Any], *keys: str) -> str:
+    return ", ".join(
+        f"{key} {value:,}" if isinstance(value, int) else f"{key} {value}"
+        for key in keys
+        if (value := facts.get(key)) is not None
+    )
+
+
+def _flat(facts: Mapping[str, Any]) -> Facts:
+    return {key: value for key, value in facts.items() if not isinstance(value, list | dict)}
+
+
+def _tell(content: Mapping[str, Any]) -> str:
+    lines = [f"Night of {content['cutoff']}, run {content['run_id']}"]
+    published, accuracy = content["forecast"], content.get("accuracy", {})
+    lines.append(f"  forecasts  {_line(published, 'rows', 'series')}")
+    if champion := content.get("champion"):
+        lines.append(f"  champion   {champion['name']}, version {champion['version']}, trained at {champion['cutoff']}")
+    if accuracy:
+        found = f"{accuracy['metric']} {accuracy['champion']:.3f}, seasonal naive {accuracy['seasonal_naive']:.3f}"
+        lines.append(f"  backtest   {found}")
+    lines += [f"  {name:<10} {place}" for name, place in content["places"].items()]
+    return "\n".join(lines)

@@ -1,0 +1,101 @@
+"""How a command speaks: progress on stderr, its result on stdout, as text or as JSON."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import sys
+import time
+import warnings
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+
+@dataclass
+class Report:
+    """Progress of one command. `seconds`: wall time of each finished step."""
+
+    debug: bool = False
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        if self.debug:
+            logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(name)s: %(message)s")
+            return
+        warnings.simplefilter("ignore", category=FutureWarning)
+        warnings.simplefilter("ignore", category=DeprecationWarning)
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+
+    @contextlib.contextmanager
+    def step(self, name: str, total: int | None = None) -> Iterator[Callable[[str], None]]:
+        """Show that a step runs, then its seconds and what `say` was told; `say` also moves the bar of `total` parts.
+
+        What libraries print meanwhile goes to stderr, so that stdout holds the result alone.
+        """
+        said = [""]
+        columns = [SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()]
+        if total and total > 1:
+            columns[2:2] = [BarColumn(), MofNCompleteColumn()]
+        clock = time.perf_counter()
+        bar = Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal)
+        with contextlib.redirect_stdout(sys.stderr), bar:
+            task = bar.add_task(name, total=total)
+
+            def say(text: str) -> None:
+                said[0] = text
+                bar.update(task, advance=1)
+
+            yield say
+        self.seconds[name] = round(time.perf_counter() - clock, 2)
+        self.console.print(f"{name:<10} {self.seconds[name]:8.1f} s  {said[0]}".rstrip(), markup=False)
+
+
+def result(arguments: Namespace, content: Mapping[str, Any], text: Callable[[], str]) -> None:
+    """Print a command's result: the content as JSON, or the text for people."""
+    print(json.dumps(content, default=plain, allow_nan=False) if arguments.json else text())  # noqa: T201
+
+
+def plain(value: Any) -> Any:
+    """What json cannot write by itself: dates as ISO text, NumPy scalars as Python's, missing values as null."""
+    if value is pd.NaT or value is pd.NA:
+        return None
+    if isinstance(value, date | datetime | pd.Timestamp):
+        return value.isoformat()
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows for JSON: dates as YYYY-MM-DD, missing values as None."""
+    rows: list[dict[str, Any]] = json.loads(_dates_as_text(frame).to_json(orient="records", double_precision=6))
+    return rows
+
+
+def table(frame: pd.DataFrame, title: str = "") -> str:
+    """A frame as plain aligned text, numbers with at most two decimals."""
+    if frame.empty:
+        return f"{title}\n(no rows)".lstrip()
+    text = _dates_as_text(frame).to_string(index=False, float_format=lambda number: f"{number:,.2f}", na_rep="")
+    return f"{title}\n{text}".lstrip()
+
+
+def _dates_as_text(frame: pd.DataFrame) -> pd.DataFrame:
+    shown = frame.copy()
+    for name in shown.columns:
+        if isinstance(shown[name].dtype, pd.DatetimeTZDtype):
+            shown[name] = shown[name].dt.strftime("%Y-%m-%d %H:%M:%S")
+        elif pd.api.types.is_datetime64_any_dtype(shown[name]):
+            shown[name] = shown[name].dt.strftime("%Y-%m-%d")
+    return shown

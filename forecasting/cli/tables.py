@@ -1,0 +1,56 @@
+"""`tables`: every table of the system with its columns, units and meaning. docs/tables.md is this text."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import Any
+
+from forecasting.cli.report import result
+from forecasting.data.tables import LAKE, WAREHOUSE, Table
+
+CONVENTIONS = (
+    "`ds` is the first day of a period, `cutoff` the last day whose sales are known. Business days are dates, "
+    "instants are UTC. Bias is forecast minus actual; WAPE is the sum of |y - f| over the sum of |y|."
+)
+
+
+def tables(arguments: Namespace) -> int:
+    """Print the description as Markdown, or as JSON."""
+    result(arguments, {"warehouse": [_facts(t) for t in WAREHOUSE], "lake": [_facts(t) for t in LAKE]}, markdown)
+    return 0
+
+
+def markdown() -> str:
+    """The whole page."""
+    parts = [
+        "# Tables",
+        "Generated from `forecasting/data/tables.py` by `make docs`; change it there.",
+        CONVENTIONS,
+        "## Warehouse: what people and tools read",
+        "The view `forecasts_latest` holds the rows of `forecasts` with the newest cutoff of each series.",
+        *(_section(one) for one in WAREHOUSE),
+        "## Lake: the versioned inputs (Delta Lake)",
+        *(_section(one) for one in LAKE),
+        "### items, stores\n\nKeyed by `item` and `store`; every other column is an attribute of the business's own.",
+    ]
+    return "\n\n".join(parts)
+
+
+def _section(one: Table) -> str:
+    rows = [
+        f"| `{name}` | {column.kind} | {column.unit} | {column.about}{'; may be empty' if column.null else ''} |"
+        for name, column in one.columns.items()
+    ]
+    key = ", ".join(f"`{name}`" for name in one.key)
+    replaced = ", ".join(f"`{name}`" for name in one.partition)
+    facts = f"Key: {key}." + (f" A run replaces its rows by {replaced}." if replaced else "")
+    head = ["| column | kind | unit | meaning |", "|---|---|---|---|"]
+    return "\n".join([f"### {one.name}", "", one.about, "", facts, "", *head, *rows])
+
+
+def _facts(one: Table) -> dict[str, Any]:
+    columns = {
+        name: {"kind": column.kind, "unit": column.unit, "about": column.about, "null": column.null}
+        for name, column in one.columns.items()
+    }
+    return {"name": one.name, "about": one.about, "key": one.key, "partition": one.partition, "columns": columns}
