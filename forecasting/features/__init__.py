@@ -1,0 +1,154 @@
+"""From a panel that ends at the cutoff to one row of features a series and target period.
+
+The horizon is a feature itself, so one model serves every period ahead and nothing needs a model's own predictions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forecasting.data.hierarchy import TOTAL, group
+from forecasting.data.panel import Matrix, Panel
+from forecasting.features import history, known
+from forecasting.features.history import Vector
+
+Rows = NDArray[np.intp]
+YEAR = {"D": 364, "W": 52, "M": 12}
+WINDOWS = {"D": (7, 28, 91, 364), "W": (4, 13, 26, 52), "M": (3, 6, 12, 24)}
+SEASONS = {"D": (4, 12), "W": (1, 2), "M": (1, 2)}
+MAX_CATEGORIES = 300
+
+
+@dataclass(frozen=True)
+class Features:
+    """One row a series and target: values (n_rows, n_features) float32 with NaN for unknown; scale (n_rows,) units.
+
+    scale is the recent level that the target is measured in: demand / scale has about the same size in every series.
+    """
+
+    values: Matrix
+    names: tuple[str, ...]
+    categorical: tuple[str, ...]
+    scale: Vector
+
+
+def build(panel: Panel, rows: Rows, steps: Rows) -> Features:
+    """Features of series `rows` (n_rows,) for the periods `steps` (n_rows,) ahead of the panel's cutoff, from 1.
+
+    Sees nothing of `panel` but what was known at its cutoff.
+    """
+    used, inverse = np.unique(rows, return_inverse=True)
+    part = panel.take(used) if len(used) < len(panel.y) else panel
+    horizon = int(steps.max())
+    columns: dict[str, Vector] = {"horizon": steps.astype(np.float32)}
+    for name, values in _at_cutoff(part, panel, used):
+        columns[name] = values[inverse]
+    for name, matrix in _by_step(part, horizon):
+        columns[name] = matrix[inverse, steps - 1]
+    columns |= _known(part, inverse, steps)
+    statics = dict(_statics(panel))
+    for name, codes in statics.items():
+        columns[name] = codes[rows]
+    values = np.empty((len(rows), len(columns)), dtype=np.float32)
+    for index, column in enumerate(columns.values()):
+        values[:, index] = column
+    categorical = tuple(name for name in columns if name in statics or name == "event_id")
+    return Features(values, tuple(columns), categorical, scale(part)[inverse])
+
+
+def scale(panel: Panel) -> Vector:
+    """Recent level of each series, drawn to its longer past where it sold little: (n_series,) units, above 0."""
+    _, middle, long, year = WINDOWS[panel.frequency.code[0]]
+    wide = np.nan_to_num(history.window_mean(panel.y, long))
+    recent = history.window_mean(panel.y, middle)
+    level = 0.8 * np.where(np.isfinite(recent), recent, wide) + 0.2 * wide
+    floor = 1 / year
+    return np.maximum(level, floor).astype(np.float32)
+
+
+def _at_cutoff(part: Panel, panel: Panel, used: Rows) -> Iterator[tuple[str, Vector]]:
+    """What each series was like at the cutoff: (n_used,) each."""
+    y = part.y
+    short, middle, long, year = WINDOWS[part.frequency.code[0]]
+    level = scale(part)
+    means = {width: history.window_mean(y, width) for width in (short, middle, long, year)}
+    yield "level", level
+    for width in (1, short, long, year):
+        mean = means[width] if width in means else history.window_mean(y, width)
+        yield f"mean_{width}", mean / level
+    yield "trend", history.ratio(means[middle], history.window_mean(y, middle, end=middle))
+    yield "variation", history.window_std(y, long) / level
+    yield f"zeros_{middle}", history.zero_share(y, middle)
+    yield f"zeros_{year}", history.zero_share(y, year)
+    yield "since_sale", history.since_sale(y)
+    yield "age", history.age(y)
+    yield "observed", history.observed_share(y, middle)
+    for width in (short, middle):
+        yield f"peak_{width}", np.nanmax(np.nan_to_num(y[:, -width:]), axis=1) / level
+    for name in (TOTAL, *panel.levels):
+        yield f"trend_{name}", _group_trend(panel, name, used)
+    if "price" in part.known:
+        finest = group(panel.series, panel.levels[-1] if panel.levels else TOTAL)
+        position = known.price_position(panel, finest.codes)
+        yield "price_position", position[used]
+    if "promotion" in part.known:
+        yield "promotion_lift", known.promotion_lift(y, part.known["promotion"])
+    for name, values in part.past.items():
+        newest = np.broadcast_to(values, (len(y), values.shape[1]))
+        yield f"{name}_last", newest[:, -1].astype(np.float32)
+        yield f"{name}_mean_{short}", history.window_mean(newest, short)
+
+
+def _group_trend(panel: Panel, name: str, used: Rows) -> Vector:
+    """Newest short window of the series' group against its longer past, (n_used,)."""
+    short, middle, _, _ = WINDOWS[panel.frequency.code[0]]
+    level = group(panel.series, name)
+    newest, longer = (
+        level.sum(np.nan_to_num(panel.y[:, -width:]).mean(axis=1, keepdims=True))[:, 0].astype(np.float32)
+        for width in (short, middle)
+    )
+    trend = history.ratio(newest, longer)
+    return trend[level.codes[used]]
+
+
+def _by_step(part: Panel, horizon: int) -> Iterator[tuple[str, Matrix]]:
+    """What each series was like at the target's place in the season: (n_used, horizon) each, relative to its level."""
+    code = part.frequency.code[0]
+    level = scale(part)[:, None]
+    for seasons in SEASONS[code]:
+        yield f"season_{seasons}", history.same_season(part.y, horizon, part.frequency.season, seasons) / level
+    if code == "D":
+        yield "last_year", history.last_year(part.y, horizon, YEAR[code], around=3) / level
+        before = history.window_mean(part.y, WINDOWS[code][1], end=YEAR[code])
+        yield "last_year_level", np.repeat(before[:, None] / level, horizon, axis=1)
+
+
+def _known(part: Panel, rows: Rows, steps: Rows) -> dict[str, Vector]:
+    """What is known ahead about each row's target, (n_rows,) each."""
+    periods = len(part.periods)
+    at = periods - 1 + steps
+    future = part.frequency.range(part.periods[0], periods + int(steps.max()))
+    columns = {name: values[at] for name, values in known.calendar(future, part.frequency.code).items()}
+    for name, values in part.known.items():
+        if name == "price":
+            columns |= known.price(values, periods, rows, at)
+        elif name == "event":
+            until, since = known.event_distance(values[0])
+            columns |= {"event": values[0, at], "event_until": until[at], "event_since": since[at]}
+        else:
+            columns[name] = known.pick(values, rows, at)
+    return columns
+
+
+def _statics(panel: Panel) -> Iterator[tuple[str, Vector]]:
+    """Attributes as codes, (n_series,) each; those with too many values to learn from are left out."""
+    for name in panel.series.columns:
+        if name == "unique_id":
+            continue
+        level = group(panel.series, name)
+        if 1 < len(level.labels) <= MAX_CATEGORIES:
+            yield name, level.codes.astype(np.float32)

@@ -45,8 +45,11 @@ class Forecaster(Protocol):
         """Learn from everything in the panel, for forecasts of up to `horizon` periods."""
         ...
 
-    def predict(self, panel: Panel, horizon: int) -> Forecast:
-        """Forecast the `horizon` periods after the panel's cutoff, which may be later than the one fitted at."""
+    def predict(self, panel: Panel, horizon: int, rows: NDArray[np.intp] | None = None) -> Forecast:
+        """Forecast the `horizon` periods after the panel's cutoff, which may be later than the one fitted at.
+
+        `rows`: only these series, each number the same as when all are asked for; so shards change nothing.
+        """
         ...
 
     def save(self, folder: Path) -> None:

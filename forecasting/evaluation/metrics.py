@@ -1,0 +1,119 @@
+"""Accuracy measures over matrices of series by periods; NaN actuals (unobserved) never count.
+
+y, f: (n, horizon) units. Conventions: bias = forecast - actual, positive = over-forecast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from forecasting.data.hierarchy import Level, levels
+from forecasting.data.panel import Panel
+
+Array = NDArray[np.floating]
+
+
+def wape(y: Array, f: Array) -> float:
+    """Sum of absolute errors over the sum of actuals, a share; NaN where nothing was sold."""
+    seen = np.isfinite(y)
+    sold = float(np.abs(y[seen]).sum(dtype=np.float64))
+    return float(np.abs(y[seen] - f[seen]).sum(dtype=np.float64)) / sold if sold > 0 else float("nan")
+
+
+def bias(y: Array, f: Array) -> float:
+    """Sum of (forecast - actual) over the sum of actuals, a share."""
+    seen = np.isfinite(y)
+    sold = float(np.abs(y[seen]).sum(dtype=np.float64))
+    return float((f[seen] - y[seen]).sum(dtype=np.float64)) / sold if sold > 0 else float("nan")
+
+
+def scales(y: Array, season: int = 1, squared: bool = False) -> NDArray[np.float64]:
+    """(n,) mean absolute (or squared) seasonal difference of each history from its first sale on; NaN where unknown.
+
+    The denominator of MASE (Hyndman and Koehler, 2006) and, squared with season 1, of RMSSE (M5 competition, 2020).
+    """
+    sold = np.nan_to_num(y) > 0
+    first = np.where(sold.any(axis=1), sold.argmax(axis=1), y.shape[1])
+    live = np.where(np.arange(y.shape[1]) >= first[:, None], y, np.nan)
+    difference = live[:, season:] - live[:, :-season]
+    seen = np.isfinite(difference)
+    error = np.where(seen, difference**2 if squared else np.abs(difference), 0)
+    count = seen.sum(axis=1)
+    scale = error.sum(axis=1, dtype=np.float64) / np.maximum(count, 1)
+    return np.where((count > 0) & (scale > 0), scale, np.nan)
+
+
+def _mean_by_row(values: Array, seen: NDArray[np.bool_]) -> NDArray[np.float64]:
+    count = seen.sum(axis=1)
+    total = np.where(seen, values, 0).sum(axis=1, dtype=np.float64)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def mase(y: Array, f: Array, scale: Array) -> float:
+    """Mean over series of the mean absolute error over the series' scale; series without a scale are left out."""
+    return _nanmean(_mean_by_row(np.abs(y - f), np.isfinite(y)) / scale)
+
+
+def rmsse(y: Array, f: Array, scale: Array) -> NDArray[np.float64]:
+    """(n,) root of the mean squared error over the series' squared scale; NaN where unknown."""
+    return np.sqrt(_mean_by_row((y - f) ** 2, np.isfinite(y)) / scale)
+
+
+def pinball(y: Array, q: Array, quantiles: Sequence[float]) -> float:
+    """Mean pinball loss over all quantiles, units. q: (n, horizon, n_quantiles)."""
+    error = y[..., None] - q
+    level = np.asarray(quantiles)
+    return _nanmean(np.maximum(level * error, (level - 1) * error))
+
+
+def coverage(y: Array, low: Array, high: Array) -> float:
+    """Share of actuals from `low` to `high`, both included."""
+    seen = np.isfinite(y)
+    inside = (y[seen] >= low[seen]) & (y[seen] <= high[seen])
+    return float(inside.mean()) if len(inside) else float("nan")
+
+
+def _nanmean(values: Array) -> float:
+    seen = np.isfinite(values)
+    return float(values[seen].mean(dtype=np.float64)) if seen.any() else float("nan")
+
+
+def hierarchical_rmsse(panel: Panel, y: Array, f: Array) -> pd.DataFrame:
+    """RMSSE of each level, groups weighted by what they sold lately: the M5 competition's WRMSSE by level.
+
+    `panel` ends at the cutoff and gives scales (its history) and weights (money of the newest 4 seasons where prices
+    are known, else units). Gives level, value; the row `all` is the mean over the levels.
+    """
+    seen = np.isfinite(y)
+    actual, forecast = np.where(seen, y, 0), np.where(seen, f, 0)
+    sales = lately(panel)
+    rows = []
+    for level in levels(panel.series, panel.levels):
+        weight = level.sum(sales[:, None])[:, 0]
+        scale = scales(_level_history(panel, level), squared=True)
+        error = rmsse(level.sum(actual), level.sum(forecast), scale)
+        good = np.isfinite(error) & (weight > 0)
+        total = weight[good].sum()
+        value = float((error[good] * weight[good]).sum() / total) if total > 0 else float("nan")
+        rows.append({"level": level.name, "value": value})
+    table = pd.DataFrame(rows)
+    return pd.concat([table, pd.DataFrame([{"level": "all", "value": table["value"].mean()}])], ignore_index=True)
+
+
+def lately(panel: Panel) -> NDArray[np.float64]:
+    """(n_series,) sales of the newest 4 seasons: money at the price of the day where known, else units."""
+    width = min(len(panel.periods), 4 * min(panel.frequency.season, 13))
+    units = np.nan_to_num(panel.y[:, -width:]).astype(np.float64)
+    if "price" in panel.known:
+        price = panel.known["price"][:, len(panel.periods) - width : len(panel.periods)]
+        units = units * np.nan_to_num(price)
+    total: NDArray[np.float64] = units.sum(axis=1)
+    return total
+
+
+def _level_history(panel: Panel, level: Level) -> Array:
+    return panel.y if level.name == "series" else level.sum(panel.y)

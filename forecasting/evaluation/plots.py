@@ -1,0 +1,52 @@
+"""Plots of a training: what the backtest looked like, and what the model looked at."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from forecasting.evaluation.selection import Choice, Contest
+from forecasting.models.blend import Blend
+
+SHOWN = 24  # features
+HISTORY = 8  # weeks of history before the oldest fold
+
+
+def training(contest: Contest, choice: Choice, final: Blend, rows: NDArray[np.intp]) -> dict[str, Figure]:
+    """Figures by name: `backtest`, and `importance` where LightGBM carries weight."""
+    figures = {"backtest": _backtest(contest, choice, rows)}
+    importance = getattr(final.parts.get("lightgbm"), "importance", None)
+    if importance is not None and final.weights.get("lightgbm", 0) > 0:
+        figures["importance"] = _importance(importance())
+    return figures
+
+
+def _backtest(contest: Contest, choice: Choice, rows: NDArray[np.intp]) -> Figure:
+    """Total demand and the largest series: actuals, and each fold's forecast by the choice and by the baseline."""
+    panel, baseline = contest.panel, contest.tests[0]
+    shown = [("total", np.arange(len(panel.y))), *((str(panel.unique_ids[row]), np.array([row])) for row in rows[:5])]
+    figure = Figure(figsize=(11, 2.4 * len(shown)), layout="constrained")
+    start = max(0, contest.plan.folds[0] - HISTORY * 7)
+    for axes, (title, members) in zip(np.atleast_1d(figure.subplots(len(shown), 1)), shown, strict=True):
+        actual = np.nansum(panel.y[members, start:], axis=0)
+        axes.plot(panel.periods[start:], actual, color="0.25", lw=1, label="actual")
+        for number, fold in enumerate(contest.plan.folds):
+            periods = panel.periods[fold : fold + contest.plan.horizon]
+            naive = baseline.means[number][members].sum(axis=0)
+            axes.plot(periods, naive, color="tab:orange", lw=0.8, label=baseline.model if number == 0 else None)
+            forecast = contest.mix(choice.weights, number)[members].sum(axis=0)
+            axes.plot(periods, forecast, color="tab:blue", lw=1.5, label=choice.label if number == 0 else None)
+        axes.set_title(title, loc="left", fontsize=9)
+        axes.set_ylabel("units")
+    np.atleast_1d(figure.axes)[0].legend(ncol=3, fontsize=8)
+    return figure
+
+
+def _importance(shares: dict[str, float]) -> Figure:
+    top = sorted(shares.items(), key=lambda item: item[1])[-SHOWN:]
+    figure = Figure(figsize=(8, 0.28 * len(top) + 1), layout="constrained")
+    axes = figure.subplots()
+    axes.barh([name for name, _ in top], [share for _, share in top])
+    axes.set_xlabel("share of LightGBM's total gain")
+    return figure

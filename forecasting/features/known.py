@@ -1,0 +1,79 @@
+"""Features of a target period that are known ahead: calendar, events, price, promotion and declared signals.
+
+`at` is the (m,) column of each row's target in the panel's known covariates, `rows` its (m,) series.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from forecasting.data.panel import Matrix, Panel
+from forecasting.features.history import TINY, Vector, window_mean
+
+NEAR_EVENT = 14
+
+
+def calendar(periods: pd.DatetimeIndex, code: str) -> dict[str, Vector]:
+    """Position of each period in week, month and year: (n_periods,) each."""
+    columns = {"month": periods.month, "week": periods.isocalendar().week}
+    if code == "D":
+        columns |= {"weekday": periods.weekday, "monthday": periods.day}
+    return {name: np.asarray(values, dtype=np.float32) for name, values in columns.items()}
+
+
+def event_distance(event: Vector) -> tuple[Vector, Vector]:
+    """Periods until the next event and since the last one, at most NEAR_EVENT: (n_periods,) each."""
+    far = np.float32(NEAR_EVENT)
+    until, since = np.full(len(event), far, np.float32), np.full(len(event), far, np.float32)
+    gap = far
+    for index in range(len(event)):
+        gap = np.float32(0) if event[index] > 0 else min(gap + 1, far)
+        since[index] = gap
+    gap = far
+    for index in reversed(range(len(event))):
+        gap = np.float32(0) if event[index] > 0 else min(gap + 1, far)
+        until[index] = gap
+    return until, since
+
+
+def pick(values: Matrix, rows: NDArray[np.intp], at: NDArray[np.intp]) -> Vector:
+    """Cells of a covariate that has one row for all series, or one each."""
+    return values[0, at] if len(values) == 1 else values[rows, at]
+
+
+def price(values: Matrix, periods: int, rows: NDArray[np.intp], at: NDArray[np.intp]) -> dict[str, Vector]:
+    """The target's price against the series' own past: change from the cutoff, from a month's and a year's mean."""
+    target = pick(values, rows, at)
+    past = values[:, :periods]
+    month, year = window_mean(past, 28), window_mean(past, 364)
+    here = np.zeros(len(rows), dtype=np.intp) if len(values) == 1 else rows
+    return {
+        "price": target,
+        "price_change": target / np.maximum(past[here, -1], TINY),
+        "price_month": target / np.maximum(month[here], TINY),
+        "price_year": target / np.maximum(year[here], TINY),
+    }
+
+
+def price_position(panel: Panel, level: NDArray[np.int64]) -> Vector:
+    """Price at the cutoff relative to the mean of its group, (n_series,)."""
+    now = panel.known["price"][:, len(panel.periods) - 1]
+    if len(now) == 1:
+        return np.ones(len(panel.y), dtype=np.float32)
+    seen = np.isfinite(now)
+    total = np.bincount(level, weights=np.where(seen, now, 0))
+    count = np.bincount(level, weights=seen)
+    mean = total / np.maximum(count, 1)
+    return (now / np.maximum(mean[level], TINY)).astype(np.float32)
+
+
+def promotion_lift(y: Matrix, promotion: Matrix) -> Vector:
+    """Mean demand on promotion over mean demand off promotion in the newest half year, (n_series,)."""
+    width = min(182, y.shape[1])
+    demand = y[:, -width:]
+    on = np.broadcast_to(promotion[:, y.shape[1] - width : y.shape[1]] > 0, demand.shape)
+    with_it = window_mean(np.where(on, demand, np.nan).astype(np.float32), width)
+    without = window_mean(np.where(on, np.nan, demand).astype(np.float32), width)
+    return np.where(without > TINY, with_it / np.maximum(without, TINY), np.nan).astype(np.float32)

@@ -1,0 +1,142 @@
+"""What is registered: one model or a weighted blend of several, with the calibration that gives its quantiles.
+
+Where a part fails, or gives no finite number for a series, the others carry on and the row says so.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forecasting import models
+from forecasting.data.panel import Matrix, Panel
+from forecasting.errors import ArtifactError, ForecastingError, ModelError
+from forecasting.models.base import STATUSES, Forecast, Forecaster
+from forecasting.models.calibration import Calibration
+from forecasting.models.naive import SeasonalMean
+
+SPEC_FILE = "blend.json"
+FAILURES = (ForecastingError, ValueError, ArithmeticError, np.linalg.LinAlgError)
+log = logging.getLogger(__name__)
+
+
+class Blend:
+    """Weighted mean of fitted models. `discontinued_after`: periods without a sale after which demand is zero."""
+
+    name = "blend"
+
+    def __init__(
+        self,
+        parts: Mapping[str, Forecaster],
+        weights: Mapping[str, float],
+        calibration: Calibration | None = None,
+        discontinued_after: int | None = None,
+    ) -> None:
+        self.parts, self.weights = dict(parts), dict(weights)
+        self.calibration, self.discontinued_after = calibration, discontinued_after
+
+    @property
+    def label(self) -> str:
+        """What people call it: the model's name, or `blend` with its parts."""
+        used = [name for name, weight in self.weights.items() if weight > 0]
+        return used[0] if len(used) == 1 else f"blend({'+'.join(used)})"
+
+    def fit(self, panel: Panel, horizon: int) -> Self:
+        """Fit every part that carries weight."""
+        for name, weight in self.weights.items():
+            if weight > 0:
+                self.parts[name].fit(panel, horizon)
+        return self
+
+    def predict(self, panel: Panel, horizon: int, rows: NDArray[np.intp] | None = None) -> Forecast:
+        """Mean, quantiles, status and reason for all series, or for `rows` of them seen within the whole panel."""
+        forecasts, broken = {}, []
+        for name, weight in self.weights.items():
+            if weight <= 0:
+                continue
+            try:
+                forecasts[name] = self.parts[name].predict(panel, horizon, rows)
+            except FAILURES as error:
+                log.exception("Model %s failed; the others stand in for it", name)
+                broken.append(f"{name} failed: {error}"[:200])
+        if not forecasts:
+            forecasts["seasonal_mean"] = SeasonalMean().predict(panel, horizon, rows)
+        combined = self._combine(forecasts, broken)
+        combined = self._end(panel, combined, rows)
+        if self.calibration is None:
+            return combined
+        quantiles = self.calibration.quantiles(panel, combined.mean, rows)
+        return Forecast(combined.mean, quantiles, combined.status, combined.reason)
+
+    def _combine(self, forecasts: Mapping[str, Forecast], broken: list[str]) -> Forecast:
+        """Weighted mean over the parts that are finite, row by row; the gravest status wins."""
+        first = next(iter(forecasts.values()))
+        total, weight = np.zeros_like(first.mean), np.zeros_like(first.mean)
+        status, reason = np.full(len(first.mean), "ok", dtype=object), np.full(len(first.mean), "", dtype=object)
+        for name, forecast in forecasts.items():
+            share = np.float32(self.weights.get(name, 1.0))
+            finite = np.isfinite(forecast.mean)
+            total += np.where(finite, forecast.mean, 0) * share
+            weight += finite * share
+            gap = ~finite.all(axis=1)
+            _worsen(status, reason, gap, "fallback", f"{name} gave no finite forecast")
+            for kind in STATUSES[1:]:
+                there = (forecast.status == kind) & (status != kind)
+                for why in np.unique(forecast.reason[there].astype(str)):
+                    _worsen(status, reason, there & (forecast.reason == why), kind, why)
+        for why in broken:
+            _worsen(status, reason, np.ones(len(status), dtype=bool), "fallback", why)
+        mean = np.where(weight > 0, total / np.maximum(weight, np.float32(1e-9)), 0)
+        return Forecast(np.maximum(mean, 0).astype(np.float32), None, status, reason)
+
+    def _end(self, panel: Panel, forecast: Forecast, rows: NDArray[np.intp] | None) -> Forecast:
+        """Series that sold nothing for so long that they are over: zero demand, and said so."""
+        if self.discontinued_after is None:
+            return forecast
+        y = panel.y if rows is None else panel.y[rows]
+        newest = y[:, -self.discontinued_after :]
+        watched = np.isfinite(newest).sum(axis=1) >= self.discontinued_after // 2
+        over = watched & ~(np.nan_to_num(newest) > 0).any(axis=1) & (np.nan_to_num(y) > 0).any(axis=1)
+        mean: Matrix = np.where(over[:, None], 0, forecast.mean).astype(np.float32)
+        status, reason = forecast.status.copy(), forecast.reason.copy()
+        status[over], reason[over] = "discontinued", f"no sale in the last {self.discontinued_after} periods"
+        return Forecast(mean, forecast.quantiles, status, reason)
+
+    def save(self, folder: Path) -> None:
+        """A folder a part, and weights with calibration as JSON."""
+        used = {name: weight for name, weight in self.weights.items() if weight > 0}
+        for name in used:
+            models.save(self.parts[name], folder / name)
+        content = {
+            "weights": used,
+            "discontinued_after": self.discontinued_after,
+            "calibration": self.calibration.to_json() if self.calibration else None,
+        }
+        (folder / SPEC_FILE).write_text(json.dumps(content), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote. Raises ArtifactError where it is not whole."""
+        try:
+            content = json.loads((folder / SPEC_FILE).read_text(encoding="utf-8"))
+            calibration = Calibration.from_json(content["calibration"]) if content["calibration"] else None
+            weights = {str(name): float(weight) for name, weight in content["weights"].items()}
+            ended = content["discontinued_after"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ArtifactError(f"{folder} does not hold a blend: {error}") from None
+        if not weights:
+            raise ModelError(f"{folder}: the blend has no parts.")
+        return cls({name: models.load(folder / name) for name in weights}, weights, calibration, ended)
+
+
+def _worsen(
+    status: NDArray[np.object_], reason: NDArray[np.object_], where: NDArray[np.bool_], kind: str, why: str
+) -> None:
+    graver = where & np.array([STATUSES.index(kind) > STATUSES.index(old) for old in status], dtype=bool)
+    status[graver], reason[graver] = kind, why

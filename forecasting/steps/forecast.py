@@ -1,0 +1,152 @@
+"""Forecast: plan shards, predict each with the champion, publish the vintage whole or not at all."""
+
+from __future__ import annotations
+
+import fnmatch
+import logging
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from forecasting import models
+from forecasting.data.panel import Panel
+from forecasting.data.tables import FORECASTS
+from forecasting.errors import PublishError, SettingsError, some
+from forecasting.models.base import QUANTILES, Forecast
+from forecasting.settings import Settings
+from forecasting.steps.run import Run, record
+from forecasting.stores.lake import Lake
+from forecasting.stores.registry import Registry
+from forecasting.stores.warehouse import Change, Warehouse
+
+QUANTILE_COLUMNS = tuple(f"p{round(level * 100):02d}" for level in QUANTILES)
+log = logging.getLogger(__name__)
+Tell = Callable[[str], None]
+
+
+def plan(settings: Settings, cutoff: date) -> list[dict[str, Any]]:
+    """Shards of the panel: {"shard", "start", "stop"} with series positions; every shard sees the whole panel.
+
+    Raises SettingsError where `forecast.series` names no series of the panel.
+    """
+    panel = Lake(settings.lake).read_panel(cutoff)
+    rows = _wanted(settings, panel)
+    size = settings.forecast.shard_series
+    return [
+        {"shard": number, "start": start, "stop": min(start + size, len(rows))}
+        for number, start in enumerate(range(0, len(rows), size))
+    ]
+
+
+def predict(
+    settings: Settings, cutoff: date, shard: Mapping[str, int], run: Run, tell: Tell = log.info
+) -> dict[str, Any]:
+    """Forecast one shard with the champion of this cutoff into the lake's staging area. Returns shard, rows, version.
+
+    Raises CutoffError where no model trained at or before the cutoff was ever promoted.
+    """
+    lake, registry = Lake(settings.lake), Registry(settings.mlflow)
+    panel = lake.read_panel(cutoff)
+    rows = _wanted(settings, panel)[shard["start"] : shard["stop"]]
+    champion = registry.champion(cutoff)
+    if champion is None:
+        raise PublishError(
+            f"No promoted model was trained at or before {cutoff}: run train for this cutoff first "
+            f"(python -m forecasting train --cutoff {cutoff})."
+        )
+    model = models.load(registry.fetch(champion.version))
+    forecast = model.predict(panel, settings.panel.horizon, rows)
+    table = _table(panel, forecast, rows, run)
+    table["model"], table["model_version"] = champion.name, champion.version
+    lake.write_staged(cutoff, run.run_id, int(shard["shard"]), table)
+    tell(f"shard {shard['shard']}: {len(rows):,} series with version {champion.version} ({champion.name})")
+    return {"shard": int(shard["shard"]), "rows": len(table), "version": champion.version}
+
+
+def publish(settings: Settings, cutoff: date, run: Run) -> dict[str, Any]:
+    """Replace the vintage of this cutoff by the staged shards, in one transaction.
+
+    With `forecast.series` only these series are replaced in the vintage that is there. Returns cutoff, snapshot, rows,
+    series, statuses. Raises PublishError where a series lacks a row or a row its status.
+    """
+    with record(settings, run, "forecast", cutoff) as outcome:
+        lake, warehouse = Lake(settings.lake), Warehouse(settings.warehouse)
+        panel = lake.read_panel(cutoff)
+        table = lake.read_staged(cutoff, run.run_id)
+        if settings.forecast.series:
+            table = _merged(warehouse, cutoff, table)
+        _complete(panel, settings.panel.horizon, table)
+        warehouse.publish([Change(FORECASTS, table, {"cutoff": pd.Timestamp(cutoff)})])
+        lake.clear_staged(cutoff, run.run_id)
+        first = table.drop_duplicates("unique_id")
+        statuses = {str(name): int(count) for name, count in first["status"].value_counts().items()}
+        outcome.snapshot, outcome.rows = panel.snapshot, len(table)
+        outcome.model_version = str(first["model_version"].iloc[0])
+        outcome.message = ", ".join(f"{count:,} {name}" for name, count in statuses.items())
+        return {
+            "cutoff": cutoff.isoformat(), "snapshot": panel.snapshot, "rows": len(table), "series": len(first),
+            "model_version": outcome.model_version, "statuses": statuses,
+        }
+
+
+def _wanted(settings: Settings, panel: Panel) -> NDArray[np.intp]:
+    """Positions of the series asked for; all where `forecast.series` is empty."""
+    patterns = settings.forecast.series
+    if not patterns:
+        return np.arange(len(panel.y))
+    names = panel.unique_ids
+    matching = [k for k, name in enumerate(names) if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)]
+    rows = np.array(matching, dtype=np.intp)
+    if len(rows) == 0:
+        raise SettingsError(f"forecast.series = {list(patterns)}: no such series; there are {some(names)}.")
+    return rows
+
+
+def _table(panel: Panel, forecast: Forecast, rows: NDArray[np.intp], run: Run) -> pd.DataFrame:
+    """(n_rows x horizon) long rows, in the order of series and date; names as categories to keep it small."""
+    count, horizon = forecast.mean.shape
+    names = pd.Categorical.from_codes(np.repeat(np.arange(count), horizon), panel.unique_ids[rows])
+    columns: dict[str, Any] = {
+        "cutoff": pd.Timestamp(panel.cutoff),
+        "unique_id": names,
+        "ds": np.tile(panel.future(horizon).to_numpy(), count),
+        "horizon": np.tile(np.arange(1, horizon + 1), count),
+        "mean": forecast.mean.ravel(),
+    }
+    if forecast.quantiles is None:
+        raise PublishError("The champion gives no quantiles: it was saved without a calibration; train again.")
+    columns |= {name: forecast.quantiles[:, :, k].ravel() for k, name in enumerate(QUANTILE_COLUMNS)}
+    table = pd.DataFrame(columns)
+    table["snapshot"], table["run_id"] = panel.snapshot, run.run_id
+    table["status"] = pd.Categorical(np.repeat(forecast.status.astype(str), horizon))
+    table["reason"] = pd.Categorical(np.repeat(forecast.reason.astype(str), horizon))
+    return table
+
+
+def _merged(warehouse: Warehouse, cutoff: date, table: pd.DataFrame) -> pd.DataFrame:
+    published = warehouse.read(FORECASTS, cutoff=pd.Timestamp(cutoff))
+    if published.empty:
+        raise PublishError(
+            f"forecast.series asks for a part of the vintage {cutoff}, which is not published yet: run it whole first."
+        )
+    kept = published[~published["unique_id"].isin(table["unique_id"].astype(str).unique())]
+    return pd.concat([kept, table.astype({"unique_id": "str"})], ignore_index=True)
+
+
+def _complete(panel: Panel, horizon: int, table: pd.DataFrame) -> None:
+    """No series is lost: every series of the panel has its whole horizon, and every row a status and finite numbers."""
+    counts = table["unique_id"].value_counts()
+    missing = [name for name in panel.unique_ids if counts.get(name, 0) != horizon]
+    if missing:
+        raise PublishError(f"{len(missing):,} series lack forecast rows and nothing is published: {some(missing)}.")
+    numbers = table[["mean", *QUANTILE_COLUMNS]].to_numpy()
+    if not np.isfinite(numbers).all() or (numbers < 0).any():
+        bad = table.loc[~(np.isfinite(numbers) & (numbers >= 0)).all(axis=1), "unique_id"].unique()
+        raise PublishError(f"{len(bad):,} series have forecasts below zero or not finite: {some(bad)}.")
+    silent = table.loc[(table["status"] != "ok") & (table["reason"].astype(str) == ""), "unique_id"].unique()
+    if len(silent):
+        raise PublishError(f"{len(silent):,} series have a status without a reason: {some(silent)}.")

@@ -1,0 +1,108 @@
+"""Monitor: score past vintages against the actuals that are known by now."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from forecasting.data.hierarchy import SERIES, levels
+from forecasting.data.panel import Matrix, Panel
+from forecasting.data.tables import FORECASTS, SCORES
+from forecasting.evaluation import metrics
+from forecasting.models.base import QUANTILES
+from forecasting.models.naive import SeasonalNaive
+from forecasting.settings import Settings
+from forecasting.steps.forecast import QUANTILE_COLUMNS
+from forecasting.steps.run import Run, record
+from forecasting.stores.lake import Lake
+from forecasting.stores.warehouse import Change, Warehouse
+
+BUCKETS = ((1, 7), (8, 14), (15, 28), (29, 10_000))
+MAX_GROUPS = 200  # levels with more are not scored group by group
+log = logging.getLogger(__name__)
+Tell = Callable[[str], None]
+
+
+def monitor(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -> dict[str, Any]:
+    """Score the newest vintages before `cutoff` on the periods known by it. Returns cutoff, vintages, rows."""
+    with record(settings, run, "monitor", cutoff) as outcome:
+        warehouse = Warehouse(settings.warehouse)
+        panel = Lake(settings.lake).read_panel(cutoff)
+        outcome.snapshot = panel.snapshot
+        changes = []
+        for vintage in warehouse.cutoffs(before=cutoff, most=settings.monitor.vintages):
+            if vintage < panel.frequency.end(panel.periods[0]):
+                continue
+            table = _score(panel, vintage, warehouse, run)
+            if len(table):
+                changes.append(Change(SCORES, table, {"cutoff": pd.Timestamp(vintage)}))
+                tell(f"vintage {vintage}: {len(table)} scores")
+        warehouse.publish(changes)
+        outcome.rows = sum(len(change.frame) for change in changes)
+        outcome.message = f"{len(changes)} vintages scored"
+        return {"cutoff": cutoff.isoformat(), "vintages": len(changes), "rows": outcome.rows}
+
+
+def _score(panel: Panel, vintage: date, warehouse: Warehouse, run: Run) -> pd.DataFrame:
+    """Scores of one vintage: a row a level, group, bucket and metric."""
+    columns = ["unique_id", "horizon", "mean", *QUANTILE_COLUMNS, "model_version"]
+    forecasts = warehouse.read(FORECASTS, columns, cutoff=pd.Timestamp(vintage))
+    horizon = int(forecasts["horizon"].max())
+    rows = pd.Index(panel.unique_ids).get_indexer(forecasts["unique_id"])
+    there = rows >= 0
+    at = (rows[there], forecasts["horizon"].to_numpy(dtype=int)[there] - 1)
+    shape = (len(panel.y), horizon)
+    numbers = {}
+    for name in ("mean", *QUANTILE_COLUMNS):
+        matrix = np.full(shape, np.nan, dtype=np.float32)
+        matrix[at] = forecasts[name].to_numpy(dtype=np.float32)[there]
+        numbers[name] = matrix
+    actual = np.where(np.isfinite(numbers["mean"]), panel.after(vintage, horizon), np.nan).astype(np.float32)
+    naive = SeasonalNaive().predict(panel.until(vintage), horizon).mean
+    table = pd.DataFrame(_rows(panel, actual, numbers, naive))
+    if table.empty:
+        return table
+    version = str(forecasts["model_version"].iloc[0])
+    return table.assign(
+        cutoff=pd.Timestamp(vintage), scored_at=pd.Timestamp(panel.cutoff), model_version=version, run_id=run.run_id
+    )
+
+
+def _rows(panel: Panel, actual: Matrix, numbers: dict[str, Matrix], naive: Matrix) -> Iterator[dict[str, Any]]:
+    for first, last in BUCKETS:
+        part = slice(first - 1, last)
+        y = actual[:, part]
+        if not np.isfinite(y).any():
+            continue
+        bucket = f"{first}-{min(last, actual.shape[1])}"
+        for level in levels(panel.series, panel.levels):
+            if len(level.labels) > MAX_GROUPS or level.name == SERIES:
+                continue
+            for code, label in enumerate(level.labels):
+                members = level.codes == code
+                count = int(np.isfinite(y[members]).sum())
+                if count == 0:
+                    continue
+                mine = {name: matrix[members, part] for name, matrix in numbers.items()}
+                found = _metrics(y[members], mine, naive[members, part])
+                for metric, value in found.items():
+                    yield {
+                        "level": level.name, "group": str(label), "bucket": bucket, "metric": metric,
+                        "value": value, "periods": count,
+                    }
+
+
+def _metrics(y: Matrix, numbers: dict[str, Matrix], naive: Matrix) -> dict[str, float]:
+    quantiles = np.stack([numbers[name] for name in QUANTILE_COLUMNS], axis=-1)
+    return {
+        "wape": metrics.wape(y, numbers["mean"]),
+        "bias": metrics.bias(y, numbers["mean"]),
+        "pinball": metrics.pinball(y, quantiles, QUANTILES),
+        "coverage": metrics.coverage(y, numbers["p05"], numbers["p95"]),
+        "naive_wape": metrics.wape(y, naive),
+    }

@@ -1,0 +1,201 @@
+"""Train: backtest the candidates, choose, fit on everything, register, and promote what has proven better."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from forecasting import models
+from forecasting.data.panel import Matrix, Panel
+from forecasting.data.tables import BACKTESTS
+from forecasting.errors import ModelError, some
+from forecasting.evaluation import plots
+from forecasting.evaluation.backtest import Backtest, Plan, backtest, plan
+from forecasting.evaluation.promotion import Verdict, compare, judge
+from forecasting.evaluation.selection import Choice, Contest, choose
+from forecasting.models.base import Forecaster
+from forecasting.models.blend import Blend
+from forecasting.models.calibration import Calibration
+from forecasting.settings import Settings
+from forecasting.steps.run import Run, code_version, record
+from forecasting.stores.lake import Lake
+from forecasting.stores.registry import Card, Registry, Version
+from forecasting.stores.warehouse import Warehouse
+
+BASELINE = "seasonal_naive"
+PLOTTED = 8  # series whose backtest is plotted and logged
+log = logging.getLogger(__name__)
+Tell = Callable[[str], None]
+
+
+def due(settings: Settings, cutoff: date) -> tuple[bool, str]:
+    """Whether a training is due at this cutoff, and why."""
+    if settings.train.force:
+        return True, "asked for (train.force)"
+    champion = Registry(settings.mlflow).champion(cutoff)
+    if champion is None:
+        return True, f"no champion trained at or before {cutoff}"
+    age = (cutoff - champion.cutoff).days
+    if age >= settings.train.every_days:
+        return True, f"champion {champion.version} is {age} days old (train.every_days = {settings.train.every_days})"
+    return False, f"champion {champion.version} is {age} days old, due at {settings.train.every_days}"
+
+
+def train(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -> dict[str, Any]:
+    """Train a challenger on the panel of this cutoff and promote it where it has earned it.
+
+    Returns cutoff, snapshot, version, model (label), weights, promoted, reason, accuracy (of the chosen metric) and
+    baseline (the same of seasonal naive). Raises ModelError where no candidate could be backtested.
+    """
+    with record(settings, run, "train", cutoff) as outcome:
+        lake, registry = Lake(settings.lake), Registry(settings.mlflow)
+        panel = lake.read_panel(cutoff)
+        outcome.snapshot = panel.snapshot
+        chosen = plan(
+            panel, settings.panel.horizon, settings.train.folds, settings.train.step, settings.train.refit
+        )
+        candidates, tests = _backtests(settings, panel, chosen, tell)
+        contest = Contest(panel, chosen, tests)
+        choice = choose(contest, settings.train.metric, settings.train.blend)
+        tell(f"chosen: {choice.label} {dict(choice.weights)}, {settings.train.metric} {choice.value:.4f}")
+        verdict = _judge(settings, contest, candidates, choice, registry)
+        calibration = Calibration.fit(_folds(contest, choice))
+        final = _fit(settings, panel, choice, calibration)
+        tell(f"fitted {final.label} on all {len(panel.periods)} periods")
+        version = _register(settings, contest, choice, final, verdict)
+        if verdict.promote:
+            registry.promote(version.version, verdict.reason)
+        table = _table(choice, cutoff, version.version, panel.snapshot, run)
+        Warehouse(settings.warehouse).replace(BACKTESTS, table, cutoff=pd.Timestamp(cutoff))
+        outcome.model_version, outcome.rows = version.version, len(table)
+        outcome.message = f"{final.label}: {'promoted' if verdict.promote else 'not promoted'}; {verdict.reason}"
+        return {
+            "cutoff": cutoff.isoformat(), "snapshot": panel.snapshot, "version": version.version, "model": final.label,
+            "weights": dict(choice.weights), "promoted": verdict.promote, "reason": verdict.reason,
+            "metric": settings.train.metric, "accuracy": choice.value, "baseline": _baseline(choice, settings),
+        }
+
+
+def _backtests(
+    settings: Settings, panel: Panel, chosen: Plan, tell: Tell
+) -> tuple[dict[str, Forecaster], list[Backtest]]:
+    """Backtest every candidate and the baseline; one that fails drops out and is named."""
+    candidates: dict[str, Forecaster] = {}
+    tests: list[Backtest] = []
+    failures: list[str] = []
+    for name in dict.fromkeys((BASELINE, *settings.train.models)):
+        candidate = models.create(name, settings)
+        try:
+            tests.append(backtest(panel, candidate, chosen, tell))
+        except (ModelError, ValueError, ArithmeticError) as error:
+            log.exception("Candidate %s dropped out of the backtest", name)
+            failures.append(f"{name}: {error}")
+            continue
+        candidates[name] = candidate
+    if not tests:
+        raise ModelError(f"No candidate could be backtested: {some(failures)}")
+    return candidates, tests
+
+
+def _judge(
+    settings: Settings, contest: Contest, candidates: dict[str, Forecaster], choice: Choice, registry: Registry
+) -> Verdict:
+    """The challenger's recipe, as trained for the backtest, against the champion as it stands, on what neither saw."""
+    panel, folds = contest.panel, contest.plan.folds
+    live = registry.champion(panel.cutoff)
+    metric, wanted = settings.train.metric, settings.train.improvement
+    if live is None:
+        naive = _baseline(choice, settings)
+        reason = f"first champion: {metric} {choice.value:.4f}, {BASELINE} {naive:.4f}"
+        return Verdict(promote=True, reason=reason, challenger=choice.value, champion=naive)
+    trained = panel.position(live.cutoff)
+    known = max(trained, folds[-1] if contest.plan.refit else folds[0])
+    if known >= len(panel.periods):
+        before = float(live.metrics.get(f"backtest_{metric}", "nan"))
+        return compare(choice.value, before, wanted, f"by the backtests of both at cutoff {panel.cutoff}")
+    champion = models.load(registry.fetch(live.version))
+    challenger = Blend({name: candidates[name] for name in choice.weights}, choice.weights)
+    return judge(panel, challenger, champion, known, wanted)
+
+
+def _folds(contest: Contest, choice: Choice) -> list[tuple[Panel, Matrix, Matrix]]:
+    count = range(len(contest.plan.folds))
+    return [(contest.known(k), contest.actual(k), contest.mix(choice.weights, k)) for k in count]
+
+
+def _fit(settings: Settings, panel: Panel, choice: Choice, calibration: Calibration) -> Blend:
+    parts = {name: models.create(name, settings) for name in choice.weights}
+    final = Blend(parts, choice.weights, calibration, settings.panel.discontinued_after)
+    return final.fit(panel, settings.panel.horizon)
+
+
+def _register(settings: Settings, contest: Contest, choice: Choice, final: Blend, verdict: Verdict) -> Version:
+    """Write the model folder and log it with everything that speaks for and of it."""
+    panel = contest.panel
+    largest = pd.Series(panel.y[:, -91:].sum(axis=1)).fillna(0).nlargest(PLOTTED).index.to_numpy()
+    metric = settings.train.metric
+    means = choice.scores.groupby(["model", "level", "metric"])["value"].mean()
+    metrics = {f"{name}_{kind}_{level}".replace("|", "_"): float(value) for (name, level, kind), value in means.items()}
+    metrics |= {f"backtest_{metric}": choice.value, f"baseline_{metric}": _baseline(choice, settings)}
+    metrics |= {f"seconds_{test.model}": test.seconds for test in contest.tests}
+    card = Card(
+        cutoff=panel.cutoff,
+        snapshot=panel.snapshot,
+        snapshot_digest=Lake(settings.lake).snapshot(panel.cutoff).digest,
+        params={"train": settings.train.model_dump(mode="json"), "panel": settings.panel.model_dump(mode="json")},
+        metrics={name: value for name, value in metrics.items() if pd.notna(value)},
+        tables={"backtest": choice.scores, "backtest_forecasts": _forecasts(contest, largest)},
+        figures=plots.training(contest, choice, final, largest),
+        tags={
+            "name": final.label, "weights": str(dict(choice.weights)), "verdict": verdict.reason,
+            "settings": settings.digest(), "code": code_version(),
+        },
+    )
+    with tempfile.TemporaryDirectory(prefix="model-") as place:
+        folder = Path(place) / "model"
+        models.save(final, folder)
+        return Registry(settings.mlflow).log(folder, card)
+
+
+def _forecasts(contest: Contest, rows: NDArray[np.intp]) -> pd.DataFrame:
+    """Backtest forecasts of some series in long form: unique_id, ds, cutoff, y, and a column a candidate."""
+    panel, horizon = contest.panel, contest.plan.horizon
+    parts = []
+    for number, fold in enumerate(contest.plan.folds):
+        columns = {
+            "unique_id": np.repeat(panel.unique_ids[rows], horizon),
+            "ds": np.tile(panel.periods[fold : fold + horizon], len(rows)),
+            "cutoff": pd.Timestamp(contest.tests[0].cutoffs[number]),
+            "y": contest.actual(number)[rows].ravel(),
+        }
+        parts.append(pd.DataFrame(columns | {test.model: test.means[number][rows].ravel() for test in contest.tests}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _table(choice: Choice, cutoff: date, version: str, snapshot: str, run: Run) -> pd.DataFrame:
+    weights = choice.scores["model"].map(dict(choice.weights)).fillna(0.0)
+    blended = len(choice.weights) > 1
+    return choice.scores.assign(
+        cutoff=pd.Timestamp(cutoff),
+        weight=weights.where(choice.scores["model"] != "blend", 1.0) if blended else weights,
+        champion=choice.scores["model"] == choice.label,
+        model_version=version,
+        snapshot=snapshot,
+        run_id=run.run_id,
+    )
+
+
+def _baseline(choice: Choice, settings: Settings) -> float:
+    metric = settings.train.metric
+    level = "all" if metric == "wrmsse" else "series"
+    scores = choice.scores
+    mine = (scores["model"] == BASELINE) & (scores["level"] == level) & (scores["metric"] == metric)
+    return float(scores.loc[mine, "value"].mean())
