@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import forecasting
@@ -61,7 +60,7 @@ def machine() -> Iterator[Check]:
     memory = _memory() / GIGABYTE
     yield Check("memory", memory >= MEMORY_GB, f"{memory:.1f} GB free", _more(memory, MEMORY_GB, "close other programs"))
     disk = shutil.disk_usage(Path.cwd()).free / GIGABYTE
-    yield Check("disk", disk >= DISK_GB, f"{disk:.1f} GB free in {Path.cwd()}", _more(disk, DISK_GB, "make room"))
+    yield Check("disk", disk >= DISK_GB, f"{disk:.1f} GB free here", _more(disk, DISK_GB, "make room"))
 
 
 def libraries() -> Iterator[Check]:
@@ -91,7 +90,8 @@ def deployment(conf: str, changes: list[str]) -> Iterator[Check]:
     yield _try("schedule", lambda: _schedule(settings), "extract.schedule is cron, extract.timezone an IANA zone")
     for name in settings.source_tables():
         yield _try(f"source {name}", lambda name=name: _source(settings, name), f"look at [extract.{name}]")  # type: ignore[misc]
-    yield _try("lake", lambda: _writable(settings.lake.path, settings.lake.options), "set lake.path to a writable place")
+    lake = settings.lake
+    yield _try("lake", lambda: _writable(lake.path, lake.options), "set lake.path to a place that can be written")
     yield _try("warehouse", lambda: _database(settings.warehouse.url), "set warehouse.url; is the server up?")
     yield _try("mlflow", lambda: _mlflow(settings), "set mlflow.tracking_uri; is the server up?")
 
@@ -129,7 +129,7 @@ def _schedule(settings: Settings) -> str:
     try:
         ZoneInfo(settings.extract.timezone)
     except (ZoneInfoNotFoundError, ValueError):
-        raise SettingsError(f"extract.timezone {settings.extract.timezone!r}: no such zone; e.g. Europe/Berlin") from None
+        raise SettingsError(f"extract.timezone {settings.extract.timezone!r}: no such zone; try UTC") from None
     if not croniter.is_valid(settings.extract.schedule):
         raise SettingsError(f"extract.schedule {settings.extract.schedule!r}: not cron; e.g. 0 3 * * *")
     return f"{settings.extract.schedule} {settings.extract.timezone}"

@@ -71,45 +71,48 @@ class Night:
         """Read, screen, write snapshot and panel."""
         from forecasting.steps import extract
 
-        with self.report.step("extract") as say:
+        with self.report.step("extract") as step:
             facts = extract.extract(self.settings, self.cutoff, self.run)
-            say(_line(facts, "read", "clean", "quarantined", "series", "periods", "snapshot"))
+            step.outcome = _line(facts, "read", "clean", "quarantined", "series", "periods", "snapshot")
         return facts
 
     def train(self) -> Facts:
         """Train where it is due."""
         from forecasting.steps import train
 
-        with self.report.step("train") as say:
+        with self.report.step("train") as step:
             due, reason = train.due(self.settings, self.cutoff)
             if not due:
-                say(f"skipped: {reason}")
+                step.outcome = f"not due: {reason}"
                 return {"trained": False, "reason": reason}
-            facts = {"trained": True, "reason": reason} | train.train(self.settings, self.cutoff, self.run)
-            say(reason)
-        return facts
+            facts = train.train(self.settings, self.cutoff, self.run, step.tell)
+            promoted = "promoted" if facts["promoted"] else "not promoted"
+            step.outcome = f"{facts['model']}, version {facts['version']}, {promoted}: {facts['reason']}"
+        return {"trained": True} | facts
 
     def forecast(self) -> Facts:
         """Plan the shards, forecast each, publish them together."""
         from forecasting.steps import forecast
 
-        shards = forecast.plan(self.settings, self.cutoff)
-        with self.report.step("forecast", total=len(shards)) as say:
-            for number, shard in enumerate(shards, start=1):
-                forecast.predict(self.settings, self.cutoff, shard, self.run)
-                say(f"{number} of {len(shards)} shards")
-        with self.report.step("publish") as say:
+        with self.report.step("plan") as step:
+            shards = forecast.plan(self.settings, self.cutoff)
+            step.outcome = f"{len(shards)} shards"
+        with self.report.step("forecast", parts=len(shards)) as step:
+            for shard in shards:
+                forecast.predict(self.settings, self.cutoff, shard, self.run, step.tell)
+                step.advance()
+        with self.report.step("publish") as step:
             facts = forecast.publish(self.settings, self.cutoff, self.run)
-            say(_line(facts, "rows", "series", "model_version"))
+            step.outcome = _line(facts, "rows", "series", "model_version")
         return facts
 
     def monitor(self) -> Facts:
         """Score past vintages."""
         from forecasting.steps import monitor
 
-        with self.report.step("monitor") as say:
-            facts = monitor.monitor(self.settings, self.cutoff, self.run)
-            say(_line(facts, "vintages", "rows"))
+        with self.report.step("monitor") as step:
+            facts = monitor.monitor(self.settings, self.cutoff, self.run, step.tell)
+            step.outcome = _line(facts, "vintages", "rows")
         return facts
 
 

@@ -17,7 +17,28 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+
+@dataclass
+class Step:
+    """A step under way. `outcome`: what its closing line says."""
+
+    name: str
+    bar: Progress
+    task: TaskID
+    aloud: bool = False
+    outcome: str = ""
+
+    def tell(self, text: str) -> None:
+        """What the step is at: beside the spinner where a person watches, else only with --debug."""
+        self.bar.update(self.task, description=f"{self.name:<10} {text}")
+        if self.aloud:
+            self.bar.console.print(f"{self.name:<10} {text}", markup=False)
+
+    def advance(self) -> None:
+        """One part of it is done."""
+        self.bar.advance(self.task)
 
 
 @dataclass
@@ -38,27 +59,21 @@ class Report:
             logging.getLogger(name).setLevel(logging.WARNING)
 
     @contextlib.contextmanager
-    def step(self, name: str, total: int | None = None) -> Iterator[Callable[[str], None]]:
-        """Show that a step runs, then its seconds and what `say` was told; `say` also moves the bar of `total` parts.
+    def step(self, name: str, parts: int = 1) -> Iterator[Step]:
+        """Show that a step runs and what it tells of itself; then a line with its seconds and its outcome.
 
         What libraries print meanwhile goes to stderr, so that stdout holds the result alone.
         """
-        said = [""]
-        columns = [SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()]
-        if total and total > 1:
+        columns = [SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()]
+        if parts > 1:
             columns[2:2] = [BarColumn(), MofNCompleteColumn()]
         clock = time.perf_counter()
         bar = Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal)
         with contextlib.redirect_stdout(sys.stderr), bar:
-            task = bar.add_task(name, total=total)
-
-            def say(text: str) -> None:
-                said[0] = text
-                bar.update(task, advance=1)
-
-            yield say
+            step = Step(name, bar, bar.add_task(name, total=parts), self.debug)
+            yield step
         self.seconds[name] = round(time.perf_counter() - clock, 2)
-        self.console.print(f"{name:<10} {self.seconds[name]:8.1f} s  {said[0]}".rstrip(), markup=False)
+        self.console.print(f"{name:<10} {self.seconds[name]:8.1f} s  {step.outcome}".rstrip(), markup=False)
 
 
 def result(arguments: Namespace, content: Mapping[str, Any], text: Callable[[], str]) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from forecasting import settings as configuration
 from forecasting.cli.report import records, result, table
-from forecasting.data.tables import BACKTESTS, RUNS
+from forecasting.data.tables import RUNS
 from forecasting.settings import Settings
 from forecasting.stores.warehouse import Warehouse
 
@@ -53,9 +53,10 @@ def summary(settings: Settings, cutoff: date | None) -> dict[str, Any]:
     if champion is None:
         return facts
     facts["champion"] = {"name": champion.name, "version": champion.version, "cutoff": champion.cutoff.isoformat()}
-    tested = Warehouse(settings.warehouse).read(BACKTESTS, cutoff=champion.cutoff, metric=settings.train.metric)
-    if accuracy := _accuracy(tested, settings.train.metric):
-        facts["accuracy"] = accuracy
+    metric = settings.train.metric
+    tested, baseline = champion.metrics.get(f"backtest_{metric}"), champion.metrics.get(f"baseline_{metric}")
+    if tested is not None and baseline is not None:
+        facts["accuracy"] = {"metric": metric, "champion": tested, "seasonal_naive": baseline}
     return facts
 
 
@@ -67,22 +68,6 @@ def places(settings: Settings) -> dict[str, str]:
         "warehouse": make_url(settings.warehouse.url).render_as_string(hide_password=True),
         "lake": settings.lake.path,
         "mlflow": settings.mlflow.tracking_uri.split("@")[-1],
-    }
-
-
-def _accuracy(tested: pd.DataFrame, metric: str) -> dict[str, Any]:
-    """Mean of the metric over the folds, at the widest level there is."""
-    level = "all" if (tested["level"] == "all").any() else "series"
-    tested = tested[tested["level"] == level]
-    mean = tested.groupby("model", observed=True)["value"].mean()
-    champion = tested.loc[tested["champion"].fillna(value=False).astype(bool), "model"].unique()
-    if len(champion) != 1 or "seasonal_naive" not in mean:
-        return {}
-    return {
-        "metric": metric,
-        "champion": float(mean[champion[0]]),
-        "seasonal_naive": float(mean["seasonal_naive"]),
-        "folds": int(tested["fold"].nunique()),
     }
 
 
