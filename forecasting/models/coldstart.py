@@ -1,0 +1,57 @@
+"""Forecasts for series that were never observed: a share of what similar series sell."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forecasting.data.hierarchy import TOTAL, Level, group
+from forecasting.data.panel import Matrix, Panel
+from forecasting.features.history import same_season, window_mean
+from forecasting.models.base import Forecast
+
+SHARE = 0.25  # of the mean of similar series: a product that is not on sale yet mostly sells nothing
+SEASONS = 8
+REASON = "no sales before the cutoff; mean of similar series"
+
+
+def cold_start(panel: Panel, forecast: Forecast, rows: NDArray[np.intp] | None = None) -> Forecast:
+    """Replace the rows of series without any observation by a share of the mean of the most similar series.
+
+    `forecast` is of the panel's series, or of `rows` of them. The most similar are those that share the rarest
+    attribute or level with the series and were observed in the newest eight seasons. The rest stays as it is.
+    """
+    wanted = np.arange(len(panel.y)) if rows is None else rows
+    empty = ~np.isfinite(panel.y[wanted]).any(axis=1)
+    if not empty.any():
+        return forecast
+    mean, status, reason = forecast.mean.copy(), forecast.status.copy(), forecast.reason.copy()
+    mean[empty] = _similar(panel, wanted[empty], mean.shape[1])
+    status[empty], reason[empty] = "insufficient", REASON
+    return Forecast(mean, forecast.quantiles, status, reason)
+
+
+def _similar(panel: Panel, rows: NDArray[np.intp], horizon: int) -> Matrix:
+    """(len(rows), horizon) from the finest group of each row that has recent demand; 0 where none has."""
+    season = panel.frequency.season
+    recent = window_mean(panel.y, SEASONS * season)
+    profile = same_season(panel.y, horizon, season, SEASONS)
+    known = np.where(np.isfinite(profile), profile, recent[:, None])
+    result = np.full((len(rows), horizon), np.nan, dtype=np.float32)
+    for level in _groups(panel):
+        open_ = np.isnan(result).any(axis=1)
+        if not open_.any():
+            break
+        for place in np.flatnonzero(open_):
+            members = np.flatnonzero(level.codes == level.codes[rows[place]])
+            sold = members[np.isfinite(recent[members])]
+            if len(sold):
+                result[place] = SHARE * known[sold].mean(axis=0)
+    return np.nan_to_num(result)
+
+
+def _groups(panel: Panel) -> list[Level]:
+    """Levels and attributes that join several series, finest first, the total last."""
+    names = dict.fromkeys([*panel.levels, *(name for name in panel.series.columns if name != "unique_id"), TOTAL])
+    found = [group(panel.series, name) for name in names]
+    return sorted((level for level in found if len(level.labels) < len(panel.y)), key=lambda one: -len(one.labels))

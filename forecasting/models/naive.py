@@ -1,0 +1,167 @@
+"""Forecasts that need no training: the yardsticks that every other model has to beat, and the last resort."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forecasting.data.panel import Matrix, Panel
+from forecasting.errors import ArtifactError
+from forecasting.features.history import Vector, same_season, window_mean
+from forecasting.models.base import Forecast
+from forecasting.models.coldstart import cold_start
+from forecasting.settings import Settings
+
+SPEC_FILE = "seasonal_mean.json"
+CYCLES = 4  # newest seasons that a yearly profile is measured on
+DOUBT = 2.0  # seasons without a season that a yearly profile is averaged with: few years prove little
+
+
+class SeasonalNaive:
+    """The newest observed value at the same place in the season; the newest value where that place has none."""
+
+    name = "seasonal_naive"
+
+    @classmethod
+    def create(cls, settings: Settings) -> Self:  # noqa: ARG003 (all models are made alike)
+        """Nothing to set."""
+        return cls()
+
+    def fit(self, panel: Panel, horizon: int) -> Self:  # noqa: ARG002
+        """Nothing to learn."""
+        return self
+
+    def predict(self, panel: Panel, horizon: int, rows: NDArray[np.intp] | None = None) -> Forecast:
+        """Repeat the last season, filled from earlier ones; a series never observed gets a cold start."""
+        y = panel.y if rows is None else panel.y[rows]
+        blocks = _seasons(y, panel.frequency.season)
+        last = _newest(np.moveaxis(blocks, 1, 2))
+        newest = _newest(y)[:, None]
+        mean = np.where(np.isfinite(last), last, newest)[:, np.arange(horizon) % panel.frequency.season]
+        return cold_start(panel, Forecast.ok(_positive(mean)), rows)
+
+    def save(self, folder: Path) -> None:
+        """Nothing to write."""
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:  # noqa: ARG003
+        """Nothing to read."""
+        return cls()
+
+
+@dataclass
+class SeasonalMean:
+    """Recent demand by place in the season.
+
+    Days: exponentially weighted mean of the same weekday in the newest weeks. Weeks and months, whose season is a
+    year: exponentially weighted level, times a damped yearly profile where two years are known.
+
+    decay: weight of one week, or one period where the season is a year, against the next newer one. weeks: newest
+    weeks used for days.
+    """
+
+    decay: float = 0.8
+    weeks: int = 8
+
+    name = "seasonal_mean"
+
+    @classmethod
+    def create(cls, settings: Settings) -> Self:  # noqa: ARG003
+        """Nothing to set: the constants did well on every data set that we know."""
+        return cls()
+
+    def fit(self, panel: Panel, horizon: int) -> Self:  # noqa: ARG002
+        """Nothing to learn."""
+        return self
+
+    def predict(self, panel: Panel, horizon: int, rows: NDArray[np.intp] | None = None) -> Forecast:
+        """Mean forecasts; a series never observed gets a cold start."""
+        y = panel.y if rows is None else panel.y[rows]
+        season = panel.frequency.season
+        mean = self.daily(y, horizon) if panel.frequency.code == "D" else self.yearly(y, horizon, season)
+        return cold_start(panel, Forecast.ok(_positive(mean)), rows)
+
+    def daily(self, y: Matrix, horizon: int) -> Matrix:
+        """(n, horizon) of days; a weekday without an observation gets the series' recent mean."""
+        mean = same_season(y, horizon, 7, self.weeks, self.decay)
+        for width in (7 * self.weeks, y.shape[1]):
+            gap = ~np.isfinite(mean)
+            if not gap.any():
+                break
+            mean = np.where(gap, window_mean(y, width)[:, None], mean)
+        return mean
+
+    def yearly(self, y: Matrix, horizon: int, season: int) -> Matrix:
+        """(n, horizon) of weeks or months."""
+        index = _profile(y, season)
+        periods = y.shape[1]
+        past = index[:, (np.arange(periods) - periods) % season]
+        age = np.arange(periods - 1, -1, -1, dtype=np.float32)
+        weight = np.where(np.isfinite(y), np.float32(self.decay) ** np.minimum(age, 200), 0).astype(np.float32)
+        level = (weight * np.nan_to_num(y)).sum(axis=1) / np.maximum((weight * past).sum(axis=1), 1e-30)
+        result: Matrix = level[:, None].astype(np.float32) * index[:, np.arange(horizon) % season]
+        return result
+
+    def save(self, folder: Path) -> None:
+        """The two constants as JSON."""
+        (folder / SPEC_FILE).write_text(json.dumps(asdict(self)), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote. Raises ArtifactError where it is not whole."""
+        try:
+            content = json.loads((folder / SPEC_FILE).read_text(encoding="utf-8"))
+            return cls(float(content["decay"]), int(content["weeks"]))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ArtifactError(f"{folder} does not hold a seasonal mean: {error}") from None
+
+
+def _positive(mean: Matrix) -> Matrix:
+    return np.maximum(mean, 0).astype(np.float32)
+
+
+def _newest(y: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Newest observed value along the last axis; NaN where none is."""
+    back = np.argmax(np.isfinite(y)[..., ::-1], axis=-1)
+    newest: NDArray[np.float32] = np.take_along_axis(y, (y.shape[-1] - 1 - back)[..., None], axis=-1)[..., 0]
+    return newest
+
+
+def _seasons(y: Matrix, season: int) -> Matrix:
+    """(n, seasons, season): whole seasons that end at the cutoff, the oldest one filled up with NaN in front."""
+    missing = -y.shape[1] % season
+    padded = np.pad(y, ((0, 0), (missing, 0)), constant_values=np.nan) if missing else y
+    return padded.reshape(len(y), -1, season)
+
+
+def _profile(y: Matrix, season: int) -> Matrix:
+    """(n, season) demand relative to the trend at each place of the season from the cutoff on, drawn towards 1."""
+    cycles = min(CYCLES, y.shape[1] // season)
+    flat = np.ones((len(y), season), dtype=np.float32)
+    if cycles < 2:
+        return flat
+    blocks = y[:, y.shape[1] - cycles * season :].reshape(len(y), cycles, season)
+    seen = np.isfinite(blocks)
+    trend = _trend(np.where(seen, blocks, 0).sum(axis=2) / np.maximum(seen.sum(axis=2), 1), season)
+    above = np.where(seen, blocks, 0).sum(axis=1)
+    below = np.where(seen, trend, 0).sum(axis=1)
+    level = trend.mean(axis=(1, 2))[:, None]
+    index = (above + DOUBT * level) / np.maximum(below + DOUBT * level, 1e-9)
+    whole = (seen.mean(axis=2) > 0.5).sum(axis=1) >= 2
+    good = (whole & (level[:, 0] > 0))[:, None]
+    return np.where(good, index, flat).astype(np.float32)
+
+
+def _trend(means: Matrix, season: int) -> Matrix:
+    """(n, cycles, season) straight line through the first and last season's mean, above a quarter of their mean."""
+    cycles = means.shape[1]
+    slope: Vector = (means[:, -1] - means[:, 0]) / ((cycles - 1) * season)
+    place = np.arange(cycles * season) - (cycles * season - 1) / 2
+    middle = means.mean(axis=1)[:, None]
+    line: Matrix = np.maximum(middle + slope[:, None] * place, middle / 4)
+    return line.reshape(len(means), cycles, season)
