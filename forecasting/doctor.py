@@ -23,6 +23,7 @@ from forecasting.settings import Settings
 
 # Loading these proves more than their version: each brings native code that wants system libraries.
 NATIVE = {"lightgbm": "install libgomp1 (apt) or libomp (brew)", "pyarrow": "", "scipy": "", "deltalake": ""}
+LONG_AGO = date(1900, 1, 1)  # a day without rows: what is asked of it is whether the asking works
 GIGABYTE = 2**30
 MEMORY_GB, DISK_GB = 2.0, 2.0  # what the demo needs beside Airflow; large panels need more
 
@@ -58,7 +59,7 @@ def machine() -> Iterator[Check]:
     yield Check("python", allowed, sys.version.split()[0], "" if allowed else "use Python 3.11, 3.12 or 3.13")
     yield Check("cores", True, f"{_cores()} usable")
     memory = _memory() / GIGABYTE
-    yield Check("memory", memory >= MEMORY_GB, f"{memory:.1f} GB free", _more(memory, MEMORY_GB, "close other programs"))
+    yield Check("memory", memory >= MEMORY_GB, f"{memory:.1f} GB free", _more(memory, MEMORY_GB, "stop other programs"))
     disk = shutil.disk_usage(Path.cwd()).free / GIGABYTE
     yield Check("disk", disk >= DISK_GB, f"{disk:.1f} GB free here", _more(disk, DISK_GB, "make room"))
 
@@ -67,7 +68,7 @@ def libraries() -> Iterator[Check]:
     """Installed versions against the lock, and that native ones load."""
     lock = Path(forecasting.__file__).parent.parent / "requirements.lock"
     if lock.exists():
-        differing = list(_differences(lock.read_text(encoding="utf-8")))
+        differing = list(_differences(lock.read_text("utf-8")))
         found = some(differing) if differing else "as in requirements.lock"
         yield Check("versions", not differing, found, "make env" if differing else "")
     for name, cure in NATIVE.items():
@@ -90,8 +91,7 @@ def deployment(conf: str, changes: list[str]) -> Iterator[Check]:
     yield _try("schedule", lambda: _schedule(settings), "extract.schedule is cron, extract.timezone an IANA zone")
     for name in settings.source_tables():
         yield _try(f"source {name}", lambda name=name: _source(settings, name), f"look at [extract.{name}]")  # type: ignore[misc]
-    lake = settings.lake
-    yield _try("lake", lambda: _writable(lake.path, lake.options), "set lake.path to a place that can be written")
+    yield _try("lake", lambda: _lake(settings), "set lake.path to a place that can be written")
     yield _try("warehouse", lambda: _database(settings.warehouse.url), "set warehouse.url; is the server up?")
     yield _try("mlflow", lambda: _mlflow(settings), "set mlflow.tracking_uri; is the server up?")
 
@@ -129,9 +129,9 @@ def _schedule(settings: Settings) -> str:
     try:
         ZoneInfo(settings.extract.timezone)
     except (ZoneInfoNotFoundError, ValueError):
-        raise SettingsError(f"extract.timezone {settings.extract.timezone!r}: no such zone; try UTC") from None
+        raise SettingsError(f"no time zone {settings.extract.timezone!r}; e.g. Europe/Berlin") from None
     if not croniter.is_valid(settings.extract.schedule):
-        raise SettingsError(f"extract.schedule {settings.extract.schedule!r}: not cron; e.g. 0 3 * * *")
+        raise SettingsError(f"{settings.extract.schedule!r} is not cron; e.g. 0 3 * * *")
     return f"{settings.extract.schedule} {settings.extract.timezone}"
 
 
@@ -139,26 +139,23 @@ def _source(settings: Settings, name: str) -> str:
     """Read a day long past: no rows to carry, but the connection, the table and every column must be there."""
     from forecasting.sources import open_source
 
-    day = date(1900, 1, 1)
-    frame = open_source(settings, name).read(day, day)
+    frame = open_source(settings, name).read(LONG_AGO, LONG_AGO)
     missing = [column for column in settings.source_tables()[name].columns if column not in frame.columns]
     if missing:
         raise SettingsError(f"extract.{name}: the source lacks {some(missing)}; it has {some(frame.columns, 20)}")
     return f"columns {some(frame.columns, 8)}"
 
 
-def _writable(address: str, options: dict[str, str]) -> str:
-    import fsspec
+def _lake(settings: Settings) -> str:
+    """Write a shard as a forecast does, and clear it."""
+    import pandas as pd
 
-    from forecasting.stores.lake import filesystem_options
+    from forecasting.stores.lake import Lake
 
-    name = f"{address.rstrip('/')}/.doctor-{uuid.uuid4().hex[:8]}"
-    files, path = fsspec.core.url_to_fs(name, **filesystem_options(options))
-    files.makedirs(files._parent(path), exist_ok=True)
-    with files.open(path, "wb") as file:
-        file.write(b"written by doctor, removed at once")
-    files.rm(path)
-    return f"{address} is writable"
+    lake, run_id = Lake(settings.lake), f"doctor-{uuid.uuid4().hex[:8]}"
+    lake.write_staged(LONG_AGO, run_id, 0, pd.DataFrame({"one": [1]}))
+    lake.clear_staged(LONG_AGO, run_id)
+    return f"{settings.lake.path} is writable"
 
 
 def _database(url: str) -> str:
@@ -190,7 +187,11 @@ def _mlflow(settings: Settings) -> str:
         return f"{uri.split('@')[-1]} answers"
     if "://" in uri and not uri.startswith("file:"):
         return _database(uri)
-    return _writable(uri.removeprefix("file://"), {})
+    folder = Path(uri.removeprefix("file://"))
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        raise SettingsError(f"mlflow.tracking_uri: {folder} cannot be written")
+    return f"{folder} is writable"
 
 
 def _cores() -> int:

@@ -7,12 +7,11 @@ from argparse import Namespace
 from forecasting import settings as configuration
 from forecasting.cli.report import Report, result
 from forecasting.errors import SettingsError
-from forecasting.sources import demo as shop
 
 
 def demo(arguments: Namespace) -> int:
     """Create the shop where there is none; let `--days` days pass."""
     settings = configuration.load(arguments.conf, arguments.changes)
     if settings.demo is None:
-        raise SettingsError(f"{arguments.conf} has no [demo] section: it describes a business of your own, not the demo.")
-    raise NotImplementedError(shop)
+        raise SettingsError(f"{arguments.conf} has no [demo] section: it describes another business than the demo.")
+    raise NotImplementedError

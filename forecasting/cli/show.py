@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import fnmatch
 from argparse import Namespace
 from datetime import date
 from typing import Any
-
-import pandas as pd
 
 from forecasting import settings as configuration
 from forecasting.cli.report import records, result, table
@@ -15,30 +14,27 @@ from forecasting.settings import Settings
 from forecasting.stores.warehouse import Warehouse
 
 SHOWN = ["cutoff", "unique_id", "ds", "mean", "p05", "p50", "p95", "model", "status"]
+SHOWN_RUNS = ["started_at", "run_id", "step", "cutoff", "seconds", "rows", "outcome"]
 
 
 def show(arguments: Namespace) -> int:
     """Print the newest forecasts, the champion and the last runs."""
     settings = configuration.load(arguments.conf, arguments.changes)
     warehouse = Warehouse(settings.warehouse)
-    warehouse.create()
-    forecasts = _filter(warehouse.latest(), arguments.series)
-    runs = warehouse.read(RUNS).sort_values("started_at", ascending=False)
+    series = _matching(warehouse, arguments.series)
+    head = warehouse.latest(unique_id=series[: arguments.rows]).head(arguments.rows)
+    runs = warehouse.read(RUNS).sort_values("started_at", ascending=False).head(arguments.rows)
     facts = summary(settings, None)
-    head, newest = forecasts.head(arguments.rows), runs.head(arguments.rows)
-    content = {"forecasts": records(head), "rows": len(forecasts), "runs": records(newest), **facts}
+    content = {"series": len(series), "forecasts": records(head), "runs": records(runs), **facts}
 
     def text() -> str:
-        columns = [name for name in SHOWN if name in head]
-        steps = newest[["started_at", "run_id", "step", "cutoff", "seconds", "rows", "outcome"]]
-        return "\n\n".join(
-            [
-                table(head[columns], f"forecasts_latest: {len(forecasts):,} rows"),
-                f"champion: {_champion_line(facts)}",
-                table(steps, "runs"),
-                "\n".join(f"{name:<10} {place}" for name, place in facts["places"].items()),
-            ]
-        )
+        parts = [
+            table(head[SHOWN], f"forecasts_latest: {len(series):,} series"),
+            f"champion: {_champion_line(facts)}",
+            table(runs[SHOWN_RUNS], "runs"),
+            "\n".join(f"{name:<10} {place}" for name, place in facts["places"].items()),
+        ]
+        return "\n\n".join(parts)
 
     result(arguments, content, text)
     return 0
@@ -82,11 +78,7 @@ def _champion_line(facts: dict[str, Any]) -> str:
     return line
 
 
-def _filter(forecasts: pd.DataFrame, pattern: str | None) -> pd.DataFrame:
-    import fnmatch
-
-    if pattern is None:
-        return forecasts
-    names = forecasts["unique_id"].astype(str)
-    wanted = {name for name in names.unique() if fnmatch.fnmatchcase(name, pattern)}
-    return forecasts[names.isin(wanted)]
+def _matching(warehouse: Warehouse, pattern: str | None) -> list[str]:
+    """Names of the newest vintage's series that fit the pattern; all without one."""
+    names = warehouse.latest(["unique_id"], horizon=1)["unique_id"].astype(str).unique()
+    return [name for name in names if pattern is None or fnmatch.fnmatchcase(name, pattern)]
