@@ -53,9 +53,8 @@ def warehouse_settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
 def _postgres_binaries() -> Path | None:
     """Folder of initdb and postgres: on PATH, Debian's folders (newest first), or where pg_config points."""
     folders = [Path(found).resolve().parent for found in [shutil.which("initdb"), shutil.which("postgres")] if found]
-    folders += sorted(
-        Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: (len(path.parent.name), path.parent.name), reverse=True
-    )
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name))
+    folders += reversed(versions)
     if config := shutil.which("pg_config"):
         asked = subprocess.run([config, "--bindir"], capture_output=True, text=True, check=False)
         folders.append(Path(asked.stdout.strip() or "/nowhere"))

@@ -1,0 +1,255 @@
+"""The output tables, in SQLite or PostgreSQL: read by key, replaced by partition, all or nothing.
+
+One set of SQLAlchemy tables for both databases, made from `data/tables.py`; many rows go through `stores/bulk.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import psycopg
+import sqlalchemy as sa
+
+from forecasting.data.tables import FORECASTS, WAREHOUSE, Column, Table
+from forecasting.errors import StoreError, TableError, some
+from forecasting.settings import WarehouseSettings
+from forecasting.stores import bulk, database
+
+LATEST = "forecasts_latest"
+LATEST_ABOUT = "The newest published vintage: the rows of `forecasts` with the newest cutoff, one a series and period."
+_TYPES: dict[str, Any] = {
+    "text": sa.Text(),
+    "date": sa.Date(),
+    "instant": sa.DateTime(timezone=True),
+    "integer": sa.BigInteger(),
+    "number": sa.Double(),
+    "flag": sa.Boolean(),
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """New rows of one partition of a table: they replace all that the partition holds."""
+
+    table: Table
+    frame: pd.DataFrame
+    partition: Mapping[str, Any]
+
+
+class Warehouse:
+    """The output tables of one deployment. Every method raises StoreError where the database refuses."""
+
+    def __init__(self, settings: WarehouseSettings, tables: Sequence[Table] = WAREHOUSE) -> None:
+        self._url = database.address(settings.url)
+        self._engine = database.engine(self._url)
+        namespace = settings.namespace if self._engine.dialect.name == "postgresql" else None
+        metadata = sa.MetaData(schema=namespace)
+        self._tables = {table.name: _relation(metadata, table) for table in tables}
+        self._metadata = metadata
+        self._created = False
+
+    def create(self) -> None:
+        """Create what is missing: schema, tables, indexes, comments, the view. Twice = once."""
+        namespace = self._metadata.schema
+        with self._begin() as connection:
+            inspector = sa.inspect(connection)
+            there = {*inspector.get_table_names(schema=namespace), *inspector.get_view_names(schema=namespace)}
+        if not {*self._tables, *self._views()} <= there:
+            with self._begin(write=True) as connection:
+                self._lock(connection, "create")
+                if namespace:
+                    connection.execute(sa.schema.CreateSchema(namespace, if_not_exists=True))
+                self._metadata.create_all(connection)
+                for name, statement in self._views().items():
+                    self._create_view(connection, name, statement)
+        self._created = True
+
+    def read(self, table: Table, columns: Sequence[str] | None = None, **where: Any) -> pd.DataFrame:
+        """Rows in the order of the key, with the types that the table says.
+
+        `where`: column = value, one of a list, tuple or set of values, or None for an empty cell. An unknown column
+        raises StoreError.
+        """
+        return self._read(self._relation(table), table, columns, where)
+
+    def latest(self, columns: Sequence[str] | None = None, **where: Any) -> pd.DataFrame:
+        """The newest published vintage (view `forecasts_latest`): columns of FORECASTS, one row a series and period."""
+        columns_of_view = [sa.column(column.name, column.type) for column in self._relation(FORECASTS).columns]
+        relation = sa.table(LATEST, *columns_of_view, schema=self._metadata.schema)
+        return self._read(relation, FORECASTS, columns, where)
+
+    def cutoffs(self, before: date | None = None, most: int | None = None) -> list[date]:
+        """Cutoffs of the published vintages, newest first; only those before a day, and at most so many, if given."""
+        self._ensure()
+        cutoff = self._relation(FORECASTS).columns["cutoff"]
+        found: list[date] = []
+        with self._begin() as connection:
+            # One seek in the key's index a vintage; DISTINCT would walk over every row of every vintage.
+            while most is None or len(found) < most:
+                newest = sa.select(sa.func.max(cutoff))
+                edge = found[-1] if found else before
+                value = connection.execute(newest if edge is None else newest.where(cutoff < edge)).scalar()
+                if value is None:
+                    break
+                found.append(value)
+        return found
+
+    def replace(self, table: Table, frame: pd.DataFrame, **partition: Any) -> int:
+        """Replace one partition of a table by the frame, in one transaction; returns the rows written."""
+        self.publish([Change(table, frame, partition)])
+        return len(frame)
+
+    def publish(self, changes: Sequence[Change]) -> None:
+        """Replace several partitions in one transaction: readers see all of it or nothing; twice = once.
+
+        Raises TableError, before anything is touched, where a frame does not fit its table or its partition.
+        """
+        checked = [_checked(change) for change in changes]
+        if not checked:
+            return
+        self._ensure()
+        with self._begin(write=True) as connection:
+            # Writers of the same partition come one after the other; sorted, so that no two wait for each other.
+            for name in sorted({f"{change.table.name} {sorted(change.partition.items())}" for change in checked}):
+                self._lock(connection, name)
+            for change in checked:
+                relation = self._relation(change.table)
+                connection.execute(sa.delete(relation).where(*_conditions(relation, change.table, change.partition)))
+                bulk.insert(connection, relation, change.table, change.frame)
+
+    def _read(
+        self, relation: sa.FromClause, table: Table, columns: Sequence[str] | None, where: Mapping[str, Any]
+    ) -> pd.DataFrame:
+        wanted = _known(table, table.columns if columns is None else columns)
+        self._ensure()
+        statement = sa.select(*(relation.columns[name] for name in wanted))
+        statement = statement.where(*_conditions(relation, table, where))
+        statement = statement.order_by(*(relation.columns[name] for name in table.key))
+        with self._begin() as connection:
+            return bulk.select(connection, statement, wanted)
+
+    def _relation(self, table: Table) -> sa.Table:
+        if table.name not in self._tables:
+            raise StoreError(f"The warehouse has no table {table.name}; it has: {some(self._tables, 40)}.")
+        return self._tables[table.name]
+
+    def _ensure(self) -> None:
+        if not self._created:
+            self.create()
+
+    def _views(self) -> dict[str, sa.Select[Any]]:
+        if FORECASTS.name not in self._tables:
+            return {}
+        forecasts = self._tables[FORECASTS.name]
+        other = forecasts.alias("vintages")
+        newest = sa.select(sa.func.max(other.columns["cutoff"])).scalar_subquery()
+        return {LATEST: sa.select(forecasts).where(forecasts.columns["cutoff"] == newest)}
+
+    def _create_view(self, connection: sa.Connection, name: str, statement: sa.Select[Any]) -> None:
+        preparer = connection.dialect.identifier_preparer
+        quoted = preparer.format_table(sa.table(name, schema=self._metadata.schema))
+        body = statement.compile(dialect=connection.dialect)
+        connection.exec_driver_sql(f"DROP VIEW IF EXISTS {quoted}")
+        connection.exec_driver_sql(f"CREATE VIEW {quoted} AS {body}")
+        if connection.dialect.supports_comments:
+            connection.exec_driver_sql(f"COMMENT ON VIEW {quoted} IS '{LATEST_ABOUT}'")
+
+    def _lock(self, connection: sa.Connection, name: str) -> None:
+        """Hold a name until the transaction ends. In SQLite a writer holds the whole file already."""
+        if connection.dialect.name == "postgresql":
+            digest = hashlib.sha256(f"{self._metadata.schema} {name}".encode()).digest()
+            key = int.from_bytes(digest[:8], "big", signed=True)
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
+
+    @contextlib.contextmanager
+    def _begin(self, write: bool = False) -> Iterator[sa.Connection]:
+        """One transaction; what the database says against it becomes a StoreError that shows no password."""
+        try:
+            if self._url.get_backend_name() == "sqlite":
+                Path(str(self._url.database)).parent.mkdir(parents=True, exist_ok=True)
+            with self._engine.execution_options(write=write).begin() as connection:
+                yield connection
+        except (sa.exc.SQLAlchemyError, psycopg.Error, sqlite3.Error, OSError) as error:
+            raise StoreError(self._explain(error)) from None
+
+    def _explain(self, error: Exception) -> str:
+        cause = getattr(error, "orig", None) or error
+        message = f"{type(cause).__name__}: {cause}".strip()
+        if self._url.password:
+            message = message.replace(str(self._url.password), "***")
+        shown = self._url.render_as_string(hide_password=True)
+        return (
+            f"The warehouse {shown} cannot do that: {message}. Nothing was changed. Is warehouse.url right, "
+            "the server up, the place writable?"
+        )
+
+
+def _checked(change: Change) -> Change:
+    table, partition = change.table, change.partition
+    if set(partition) != set(table.partition):
+        by = some(partition) or "nothing"
+        raise TableError(f"Table {table.name} is replaced by {some(table.partition) or 'nothing'}, not by {by}.")
+    frame = table.check(change.frame)
+    typed = {name: _typed(table.columns[name], value) for name, value in partition.items()}
+    for name, value in typed.items():
+        other = frame.loc[frame[name] != (pd.Timestamp(value) if isinstance(value, date) else value), name]
+        if len(other):
+            raise TableError(
+                f"Table {table.name}, column {name}: {len(other):,} rows do not belong to the partition {value} "
+                f"that they are to replace, such as {some(other.unique())}."
+            )
+    return Change(table, frame, typed)
+
+
+def _conditions(relation: sa.FromClause, table: Table, where: Mapping[str, Any]) -> Iterator[sa.ColumnElement[bool]]:
+    for name, column in _known(table, where).items():
+        wanted, target = where[name], relation.columns[name]
+        if isinstance(wanted, Collection) and not isinstance(wanted, str):
+            yield target.in_([_typed(column, value) for value in wanted])
+        else:
+            yield target == _typed(column, wanted)  # None becomes IS NULL
+
+
+def _known(table: Table, names: Collection[str]) -> dict[str, Column]:
+    unknown = [name for name in names if name not in table.columns]
+    if unknown:
+        raise StoreError(f"Table {table.name} has no column {some(unknown)}; it has: {some(table.columns, 40)}.")
+    return {name: table.columns[name] for name in names}
+
+
+def _typed(column: Column, value: Any) -> Any:
+    """A plain Python value of the column's kind, as drivers bind it."""
+    if value is None:
+        return None
+    if column.kind == "date":
+        return pd.Timestamp(value).date()
+    if column.kind == "instant":
+        instant = pd.Timestamp(value)
+        return (instant.tz_localize("UTC") if instant.tz is None else instant.tz_convert("UTC")).to_pydatetime()
+    return {"text": str, "integer": int, "number": float, "flag": bool}[column.kind](value)
+
+
+def _relation(metadata: sa.MetaData, table: Table) -> sa.Table:
+    columns = [
+        sa.Column(
+            name, _TYPES[column.kind], primary_key=name in table.key, autoincrement=False,
+            nullable=column.null, comment=f"{column.about} ({column.unit})" if column.unit else column.about,
+        )
+        for name, column in table.columns.items()
+    ]
+    relation = sa.Table(
+        table.name, metadata, *columns, sa.PrimaryKeyConstraint(*table.key), comment=table.about,
+        sqlite_with_rowid=False,  # rows lie in the order of the key: a file a fifth smaller, a vintage lies together
+    )
+    if {"cutoff", "unique_id"} <= set(table.key):
+        # One series through all its vintages; the key itself serves one vintage at a time.
+        sa.Index(f"{table.name}_by_series", relation.columns["unique_id"], relation.columns["cutoff"])
+    return relation
