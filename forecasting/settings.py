@@ -153,10 +153,10 @@ class PanelSettings(Section):
 class LightgbmSettings(Section):
     """`[train.lightgbm]`."""
 
-    rows: Count = Field(1_000_000, description="training rows at most (series x cutoff x horizon, sampled)")
-    trees: Count = 400
-    leaves: int = Field(127, ge=2)
-    learning_rate: float = Field(0.05, gt=0, le=1)
+    rows: Count = Field(600_000, description="training rows at most (series x cutoff x horizon, sampled)")
+    trees: Count = 150
+    leaves: int = Field(63, ge=2)
+    learning_rate: float = Field(0.08, gt=0, le=1)
     objective: Literal["tweedie", "poisson", "regression"] = "tweedie"
     origins: Count = Field(26, description="past cutoffs that training rows are measured at")
     min_rows_leaf: Count = 100
@@ -349,7 +349,7 @@ def _explain(file: Path, error: ValidationError) -> str:
 def _hint(location: Sequence[str | int]) -> str:
     model: Any = Settings
     for part in location[:-1]:
-        field = model.model_fields.get(part) if isinstance(model, type) and issubclass(model, BaseModel) else None
+        field = model.model_fields.get(str(part)) if isinstance(model, type) and issubclass(model, BaseModel) else None
         model = _section_of(field.annotation) if field else None
     if model is None:
         return ""

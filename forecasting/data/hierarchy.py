@@ -25,7 +25,7 @@ class Level:
 
     def sum(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
         """Add up (n_series, k) to (n_groups, k); NaN counts as 0."""
-        filled = np.nan_to_num(values).astype(np.float64)
+        filled: NDArray[np.float64] = np.nan_to_num(values).astype(np.float64)
         if self.name == SERIES:
             return filled
         order = np.argsort(self.codes, kind="stable")

@@ -39,7 +39,7 @@ def _backtest(contest: Contest, choice: Choice, rows: NDArray[np.intp]) -> Figur
             axes.plot(periods, forecast, color="tab:blue", lw=1.5, label=choice.label if number == 0 else None)
         axes.set_title(title, loc="left", fontsize=9)
         axes.set_ylabel("units")
-    np.atleast_1d(figure.axes)[0].legend(ncol=3, fontsize=8)
+    figure.axes[0].legend(ncol=3, fontsize=8)
     return figure
 
 

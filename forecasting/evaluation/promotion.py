@@ -28,8 +28,8 @@ def judge(panel: Panel, challenger: Forecaster, champion: Forecaster, known: int
     """
     horizon = len(panel.periods) - known
     past, actual = panel.first(known), panel.y[:, known:]
-    figures = [_figure(past, actual, model, horizon) for model in (challenger, champion)]
-    return compare(*figures, improvement, f"on the {horizon} periods to {panel.cutoff} that neither had seen")
+    mine, theirs = (_figure(past, actual, model, horizon) for model in (challenger, champion))
+    return compare(mine, theirs, improvement, f"on the {horizon} periods to {panel.cutoff} that neither had seen")
 
 
 def compare(challenger: float, champion: float, improvement: float, where: str) -> Verdict:

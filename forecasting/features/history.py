@@ -53,7 +53,8 @@ def age(y: Matrix) -> Vector:
 
 def observed_share(y: Matrix, width: int) -> Vector:
     """Share of the newest `width` periods that were observed: low after stock-outs."""
-    return np.isfinite(y[:, -width:]).mean(axis=1, dtype=np.float32)
+    share: Vector = np.isfinite(y[:, -width:]).mean(axis=1, dtype=np.float32)
+    return share
 
 
 def same_season(y: Matrix, horizon: int, season: int, seasons: int, decay: float = 1.0) -> Matrix:

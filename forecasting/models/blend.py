@@ -84,8 +84,7 @@ class Blend:
             finite = np.isfinite(forecast.mean)
             total += np.where(finite, forecast.mean, 0) * share
             weight += finite * share
-            gap = ~finite.all(axis=1)
-            _worsen(status, reason, gap, "fallback", f"{name} gave no finite forecast")
+            _worsen(status, reason, np.asarray(~finite.all(axis=1)), "fallback", f"{name} gave no finite forecast")
             for kind in STATUSES[1:]:
                 there = (forecast.status == kind) & (status != kind)
                 for why in np.unique(forecast.reason[there].astype(str)):

@@ -8,8 +8,12 @@ series of any size share what they have in common. Source: direct multi-horizon 
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any, Self
+
+# Waiting OpenMP threads that spin made a 25 s training last 270 s beside other work; read once, when libgomp loads.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import lightgbm as lgb
 import numpy as np
@@ -80,7 +84,8 @@ class DirectLightgbm:
                 "the configuration of sources or levels changed; train again."
             )
         raw = self.booster.predict(built.values, raw_score=True, num_threads=self.threads)
-        return (np.exp(np.asarray(raw)) * built.scale).astype(np.float32)
+        mean: Matrix = (np.exp(np.asarray(raw)) * built.scale).astype(np.float32)
+        return mean
 
     def _rows(self, panel: Panel, horizon: int) -> tuple[Matrix, Matrix, Matrix, tuple[str, ...], tuple[str, ...]]:
         """Sampled training rows: values, target (units), scale, names, categorical."""
@@ -159,8 +164,8 @@ def _sample(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """At most `quota` (series, step) pairs after the origin whose target was observed."""
     target = panel.y[:, origin : origin + horizon]
-    started = np.isfinite(panel.y[:, :origin]).any(axis=1)
-    rows, steps = np.nonzero(np.isfinite(target) & started[:, None])
+    started = np.isfinite(panel.y[:, :origin]).any(axis=1, keepdims=True)
+    rows, steps = np.nonzero(np.isfinite(target) & started)
     if len(rows) > quota:
         chosen = np.sort(random.choice(len(rows), size=quota, replace=False))
         rows, steps = rows[chosen], steps[chosen]

@@ -1,0 +1,111 @@
+"""The blend: weights, statuses, parts that fail, series that are over, and shards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from forecasting import models
+from forecasting.data.panel import Panel
+from forecasting.errors import ArtifactError, ModelError
+from forecasting.models.base import Forecast
+from forecasting.models.blend import Blend
+from forecasting.models.calibration import Calibration
+from forecasting.models.naive import SeasonalMean, SeasonalNaive
+from tests.panels import panel_of, seasonal_panel
+
+HORIZON = 14
+
+
+class Broken:
+    """A part whose library gives up, or whose numbers are not finite for the first series."""
+
+    name = "broken"
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+
+    def predict(self, panel: Panel, horizon: int, rows: np.ndarray | None = None) -> Forecast:
+        if self.error:
+            raise self.error
+        mean = np.ones((len(panel.y), horizon), dtype=np.float32)
+        mean[0] = np.nan
+        return Forecast.ok(mean)
+
+
+def parts() -> dict:
+    return {"seasonal_naive": SeasonalNaive(), "seasonal_mean": SeasonalMean()}
+
+
+def test_the_mean_is_weighted() -> None:
+    panel = seasonal_panel()
+    naive, mean = (model.predict(panel, HORIZON).mean for model in parts().values())
+    blend = Blend(parts(), {"seasonal_naive": 0.25, "seasonal_mean": 0.75}).predict(panel, HORIZON)
+    np.testing.assert_allclose(blend.mean, 0.25 * naive + 0.75 * mean, rtol=1e-5)
+
+
+def test_a_part_that_fails_is_named_in_every_row_and_the_others_stand_in() -> None:
+    panel = seasonal_panel()
+    blend = Blend(
+        {"broken": Broken(ModelError("no memory")), "seasonal_mean": SeasonalMean()},  # type: ignore[dict-item]
+        {"broken": 0.5, "seasonal_mean": 0.5},
+    )
+    forecast = blend.predict(panel, HORIZON)
+    np.testing.assert_allclose(forecast.mean, SeasonalMean().predict(panel, HORIZON).mean)
+    assert set(forecast.status[:-1]) == {"fallback"}
+    assert forecast.reason[0] == "broken failed: no memory"
+
+
+def test_a_blend_whose_parts_all_fail_falls_back_to_the_seasonal_mean() -> None:
+    panel = seasonal_panel()
+    blend = Blend({"broken": Broken(ValueError("empty"))}, {"broken": 1.0})  # type: ignore[dict-item]
+    forecast = blend.predict(panel, HORIZON)
+    np.testing.assert_allclose(forecast.mean, SeasonalMean().predict(panel, HORIZON).mean)
+    assert (forecast.status != "ok").all()
+
+
+def test_numbers_that_are_not_finite_are_replaced_for_that_series_alone() -> None:
+    panel = panel_of([[5.0] * 30, [7.0] * 30])
+    blend = Blend(
+        {"broken": Broken(), "seasonal_mean": SeasonalMean()},  # type: ignore[dict-item]
+        {"broken": 0.5, "seasonal_mean": 0.5},
+    )
+    forecast = blend.predict(panel, 2)
+    np.testing.assert_allclose(forecast.mean, [[5, 5], [4, 4]], rtol=1e-4)
+    assert forecast.status.tolist() == ["fallback", "ok"]
+    assert forecast.reason.tolist() == ["broken gave no finite forecast", ""]
+
+
+def test_a_series_without_sales_for_long_enough_is_over() -> None:
+    panel = panel_of([[4.0] * 10 + [0.0] * 30, [4.0] * 40, [0.0] * 5 + [np.nan] * 35])
+    forecast = Blend(parts(), {"seasonal_mean": 1.0}, discontinued_after=28).predict(panel, 3)
+    assert forecast.status[:2].tolist() == ["discontinued", "ok"]
+    assert forecast.mean[0].tolist() == [0, 0, 0]
+    assert forecast.reason[0] == "no sale in the last 28 periods"
+
+
+def test_shards_change_nothing() -> None:
+    panel = seasonal_panel()
+    folds = [(panel.first(126), panel.y[:, 126:], SeasonalMean().predict(panel.first(126), HORIZON).mean)]
+    blend = Blend(parts(), {"seasonal_naive": 0.5, "seasonal_mean": 0.5}, Calibration.fit(folds), 28)
+    whole = blend.predict(panel, HORIZON)
+    rows = np.array([6, 1, 7])
+    part = blend.predict(panel, HORIZON, rows)
+    np.testing.assert_array_equal(part.mean, whole.mean[rows])
+    np.testing.assert_array_equal(part.quantiles, whole.quantiles[rows])  # type: ignore[index]
+    assert part.status.tolist() == whole.status[rows].tolist()
+
+
+def test_what_is_saved_forecasts_the_same(tmp_path: Path) -> None:
+    panel = seasonal_panel()
+    folds = [(panel.first(126), panel.y[:, 126:], SeasonalMean().predict(panel.first(126), HORIZON).mean)]
+    blend = Blend(parts(), {"seasonal_naive": 0.0, "seasonal_mean": 1.0}, Calibration.fit(folds), 60)
+    models.save(blend.fit(panel, HORIZON), tmp_path / "m")
+    loaded = models.load(tmp_path / "m")
+    np.testing.assert_array_equal(loaded.predict(panel, HORIZON).quantiles, blend.predict(panel, HORIZON).quantiles)
+    assert blend.label == "seasonal_mean"
+    (tmp_path / "m" / "blend.json").write_text("{")
+    with pytest.raises(ArtifactError, match="does not hold a blend"):
+        models.load(tmp_path / "m")
