@@ -72,7 +72,7 @@ class Night:
         from forecasting.steps import extract
 
         with self.report.step("extract") as step:
-            facts = extract.extract(self.settings, self.cutoff, self.run)
+            facts = extract.extract(self.settings, self.cutoff, self.run, step.tell)
             step.outcome = _line(facts, "read", "clean", "quarantined", "series", "periods", "snapshot")
         return facts
 
