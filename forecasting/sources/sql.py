@@ -208,7 +208,7 @@ def _fetch(engine: sa.Engine, statement: sa.Select[Any]) -> pd.DataFrame:
 
 
 def _frame(rows: Sequence[Any], types: Mapping[str, sa.types.TypeEngine[Any]]) -> pd.DataFrame:
-    frame = pd.DataFrame.from_records(rows, columns=list(types))
+    frame = pd.DataFrame([tuple(row) for row in rows], columns=list(types))
     for name, kind in types.items():
         if isinstance(kind, sa.Date | sa.DateTime):
             frame[name] = pd.to_datetime(frame[name], utc=getattr(kind, "timezone", False))
