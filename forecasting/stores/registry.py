@@ -1,0 +1,240 @@
+"""The registry of models in MLflow: one registered model, its versions, and which of them is the champion.
+
+A version is promoted by tags (when, why) and the newest by an alias too. A past cutoff finds the version that was
+trained at or before it, so that a backfill never uses what was learnt later.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+import mlflow.artifacts
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+
+from forecasting.errors import ArtifactError, StoreError
+from forecasting.settings import MlflowSettings
+from forecasting.stores import manifest, tracking
+from forecasting.stores.tracking import Card
+
+__all__ = ["Card", "Registry", "Version"]
+ALIAS = "champion"
+PAGE = 200
+
+
+@dataclass(frozen=True)
+class Version:
+    """One registered version. cutoff: last day that it learnt from; name: what people call it, e.g. `lightgbm`."""
+
+    version: str
+    cutoff: date
+    name: str
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def promoted(self) -> bool:
+        """Whether it ever became champion."""
+        return "promoted" in self.tags
+
+
+class Registry:
+    """The registered model of one deployment. Every method raises StoreError where MLflow refuses."""
+
+    def __init__(self, settings: MlflowSettings) -> None:
+        self._settings = settings
+        self._made: MlflowClient | None = None
+
+    def log(self, folder: Path, card: Card) -> Version:
+        """Log one run with the card, and register the folder as a new version of the model; it is not promoted yet.
+
+        Raises ArtifactError where the folder is empty or holds what we refuse to load. A run that fails is marked so.
+        """
+        manifest.refuse_pickles(folder)
+        with self._errors():
+            run = self._client.create_run(self._experiment(), run_name=f"{card.name} {card.cutoff}")
+            run_id, ended = run.info.run_id, "FAILED"
+            try:
+                tracking.describe(self._client, run_id, card)
+                logged, digest = tracking.log_model(self._client, run_id, folder, card)
+                tags = {**card.tags, "name": card.name, "cutoff": card.cutoff.isoformat(), "snapshot": card.snapshot}
+                self._ensure_model()
+                made = self._client.create_model_version(
+                    self._settings.model, logged.artifact_location, run_id=run_id, model_id=logged.model_id,
+                    tags={**tags, "manifest": digest},
+                )
+                ended = "FINISHED"
+            finally:
+                self._client.set_terminated(run_id, ended)
+            return self._version(made)
+
+    def champion(self, cutoff: date | None = None) -> Version | None:
+        """The newest promoted version that was trained at or before the cutoff; None = the one with the alias."""
+        with self._errors():
+            if cutoff is None:
+                found = self._by_alias()
+                return None if found is None else self._version(found)
+            fit = [made for made in self._search() if "promoted" in made.tags and _cutoff(made) <= cutoff]
+            newest = max(fit, key=lambda made: (_cutoff(made), int(made.version)), default=None)
+            return None if newest is None else self._version(newest)
+
+    def versions(self) -> list[Version]:
+        """All versions, newest first, without their metrics (which would cost a call each)."""
+        with self._errors():
+            return [_bare(made) for made in sorted(self._search(), key=lambda made: -int(made.version))]
+
+    def promote(self, version: str, reason: str) -> None:
+        """Tag the version as promoted, and give it the alias `champion` unless a newer-trained version has that.
+
+        So a version that a backfill trained for a past cutoff serves that past and leaves today's champion alone.
+        """
+        name, now = self._settings.model, datetime.now(UTC).isoformat(timespec="seconds")
+        with self._errors():
+            made = self._client.get_model_version(name, version)
+            live = self._by_alias()
+            self._client.set_model_version_tag(name, version, "promoted", now)
+            self._client.set_model_version_tag(name, version, "promoted_reason", reason)
+            if live is None or _cutoff(live) <= _cutoff(made):
+                self._client.set_registered_model_alias(name, ALIAS, version)
+
+    def fetch(self, version: str) -> Path:
+        """A local folder with the version's model, checked byte for byte against what was registered.
+
+        Raises ArtifactError where a file is missing, altered, surplus or a pickle; nothing is loaded before.
+        """
+        with self._errors():
+            made = self._client.get_model_version(self._settings.model, version)
+            digest = made.tags.get("manifest")
+            if digest is None:
+                raise ArtifactError(
+                    f"Version {version} of model {self._settings.model} has no tag `manifest`: it was not registered "
+                    "by this system and is not loaded. Train again, or promote a version that was."
+                )
+            folder = self._download(made, digest)
+        manifest.refuse_pickles(folder)
+        manifest.verify(folder / tracking.MODEL_FOLDER, digest)
+        return folder / tracking.MODEL_FOLDER
+
+    @property
+    def _client(self) -> MlflowClient:
+        if self._made is None:
+            uri = self._settings.tracking_uri
+            if uri.startswith("sqlite:///"):
+                Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+            self._made = MlflowClient(uri, registry_uri=uri)
+        return self._made
+
+    def _experiment(self) -> str:
+        """Id of the experiment, made where it is missing; an embedded store's artifacts go to the folder set."""
+        name, place = self._settings.experiment, self._settings.artifacts
+        found = self._client.get_experiment_by_name(name)
+        if found is not None:
+            return str(found.experiment_id)
+        if self._settings.tracking_uri.startswith(("http://", "https://")) or place is None:
+            return str(self._client.create_experiment(name))
+        return str(self._client.create_experiment(name, place if "://" in place else Path(place).absolute().as_uri()))
+
+    def _ensure_model(self) -> None:
+        try:
+            self._client.create_registered_model(self._settings.model)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+
+    def _by_alias(self) -> ModelVersion | None:
+        try:
+            return self._client.get_model_version_by_alias(self._settings.model, ALIAS)
+        except MlflowException as error:
+            # No such model, or no such alias: both mean that nothing was ever promoted.
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise
+
+    def _search(self) -> list[ModelVersion]:
+        found: list[ModelVersion] = []
+        token = None
+        while True:
+            page = self._client.search_model_versions(f"name = '{self._settings.model}'", PAGE, page_token=token)
+            found += [made for made in page if "cutoff" in made.tags]
+            token = page.token
+            if not token:
+                return found
+
+    def _version(self, made: ModelVersion) -> Version:
+        metrics = self._client.get_run(made.run_id).data.metrics if made.run_id else {}
+        bare = _bare(made)
+        return Version(bare.version, bare.cutoff, bare.name, dict(metrics), bare.tags)
+
+    def _download(self, made: ModelVersion, digest: str) -> Path:
+        """Where the version's folder is: in place on this machine, or in a private cache that is filled once."""
+        uri = self._client.get_model_version_download_uri(self._settings.model, made.version)
+        local = _local(uri)
+        if local is not None:
+            return local
+        cache = Path(tempfile.gettempdir()) / f"forecasting-models-{os.getuid()}"
+        cache.mkdir(mode=0o700, exist_ok=True)
+        if cache.stat().st_uid != os.getuid():
+            raise ArtifactError(f"{cache} belongs to another user: remove it, or set TMPDIR to a folder of your own.")
+        target = cache / digest
+        if not target.is_dir():
+            place = tempfile.mkdtemp(dir=cache)
+            tracking_uri = self._settings.tracking_uri
+            found = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=place, tracking_uri=tracking_uri)
+            try:
+                Path(found).rename(target)
+            except OSError:
+                if not target.is_dir():  # else another process was faster, with the same files
+                    raise
+            shutil.rmtree(place, ignore_errors=True)
+        return target
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """MLflow's own errors as StoreError; its notes about a new database are not for a log that people read."""
+        uri = self._settings.tracking_uri
+        for name in ("alembic", "mlflow"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)  # no pip in an environment made by uv
+        try:
+            yield
+        except (MlflowException, OSError) as error:
+            raise StoreError(
+                _without_login(
+                    uri,
+                    f"The model registry at {uri} cannot do that: {type(error).__name__}: {error} "
+                    "Is mlflow.tracking_uri right, the server up, the place writable?",
+                )
+            ) from None
+
+
+def _bare(made: ModelVersion) -> Version:
+    return Version(str(made.version), _cutoff(made), made.tags.get("name", ""), {}, dict(made.tags))
+
+
+def _cutoff(made: ModelVersion) -> date:
+    return date.fromisoformat(made.tags["cutoff"])
+
+
+def _without_login(uri: str, message: str) -> str:
+    """The message with user and password of the URI taken out."""
+    parsed = urlparse(uri)
+    message = message.replace(f"{parsed.netloc.rpartition('@')[0]}@", "") if "@" in parsed.netloc else message
+    return message.replace(parsed.password, "***") if parsed.password else message
+
+
+def _local(uri: str) -> Path | None:
+    """The path of an artifact place on this machine, None for any other."""
+    parsed = urlparse(uri)
+    if parsed.scheme == "file":
+        return Path(unquote(parsed.path))
+    return Path(uri) if not parsed.scheme else None

@@ -1,0 +1,163 @@
+"""What one training leaves in MLflow: parameters, metrics, tables, figures, data, and the model as a pyfunc folder."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    InputTag,
+    LoggedModel,
+    LoggedModelOutput,
+    LoggedModelStatus,
+    Metric,
+    Param,
+    RunTag,
+)
+from mlflow.models import Model, ModelSignature
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+from mlflow.utils.validation import MAX_DATASET_DIGEST_SIZE, MAX_PARAM_VAL_LENGTH, MAX_PARAMS_TAGS_PER_BATCH
+
+import forecasting
+from forecasting.stores.manifest import write_manifest
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MODEL_FOLDER = "artifacts/model"  # where, in a version's folder, the model itself lies
+SCRIPT = Path(forecasting.__file__).parent / "served.py"
+REQUIREMENTS = ("lightgbm", "mlflow", "numpy", "pandas", "pyarrow", "pydantic", "scipy", "statsmodels")
+NUMBERS = ("mean", "p05", "p10", "p25", "p50", "p75", "p90", "p95")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a training says of its model.
+
+    cutoff: last day that it learnt from. snapshot, snapshot_digest: the data's version and SHA-256. params: settings,
+    nested as they like. metrics: by name. tables and figures: kept beside the run as CSV and PNG, by name without
+    suffix. tags: `name` is what people call the model.
+    """
+
+    cutoff: date
+    snapshot: str
+    snapshot_digest: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What people call the model."""
+        return self.tags.get("name", "model")
+
+
+def describe(client: MlflowClient, run_id: str, card: Card) -> None:
+    """Log everything of the card but the model."""
+    params = [Param(key, value[:MAX_PARAM_VAL_LENGTH]) for key, value in _flat(card.params)]
+    for start in range(0, len(params), MAX_PARAMS_TAGS_PER_BATCH):
+        client.log_batch(run_id, params=params[start : start + MAX_PARAMS_TAGS_PER_BATCH])
+    now = int(time.time() * 1000)
+    metrics = [Metric(_key(name), float(value), now, 0) for name, value in card.metrics.items()]
+    tags = {**card.tags, "cutoff": card.cutoff.isoformat(), "snapshot": card.snapshot}
+    client.log_batch(run_id, metrics=metrics, tags=[RunTag(key, str(value)) for key, value in tags.items()])
+    client.log_inputs(run_id, [_dataset(card)])
+    for name, figure in card.figures.items():
+        client.log_figure(run_id, figure, f"figures/{name}.png")
+    with tempfile.TemporaryDirectory(prefix="tables-") as place:
+        for name, table in card.tables.items():
+            path = Path(place) / f"{name}.csv"
+            table.to_csv(path, index=False)
+            client.log_artifact(run_id, str(path), "tables")
+
+
+def log_model(client: MlflowClient, run_id: str, folder: Path, card: Card) -> tuple[LoggedModel, str]:
+    """Log the folder as a pyfunc of the run; returns the logged model and the digest of its manifest.
+
+    The pyfunc is made of a script and this package's code ("models from code"), never of a serialized object.
+    """
+    experiment = client.get_run(run_id).info.experiment_id
+    logged = client.create_logged_model(experiment, name="model", source_run_id=run_id, model_type="forecaster")
+    with tempfile.TemporaryDirectory(prefix="pyfunc-") as place:
+        source, package, target = Path(place) / "model", Path(place) / "forecasting", Path(place) / "pyfunc"
+        shutil.copytree(folder, source)
+        digest = write_manifest(source)
+        shutil.copytree(SCRIPT.parent, package, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+        _save_pyfunc(
+            path=target,
+            python_model=str(SCRIPT),
+            artifacts={"model": str(source)},
+            code_paths=[str(package)],
+            signature=_signature(),
+            pip_requirements=[f"{name}=={installed(name)}" for name in REQUIREMENTS],
+            model_config=_defaults(card),
+            mlflow_model=Model(run_id=run_id, model_uuid=logged.model_id, model_id=logged.model_id),
+        )
+        client.log_model_artifacts(logged.model_id, str(target))
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    return client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY), digest
+
+
+def _save_pyfunc(**arguments: Any) -> None:
+    """MLflow's save_model, without what it warns of: a type hint of its own, and that no input example is given."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        import mlflow.pyfunc
+
+        mlflow.pyfunc.save_model(**arguments)
+
+
+def _signature() -> ModelSignature:
+    """Results and parameters; no inputs, since attributes and covariates are the business's own columns."""
+    names = ["unique_id", "ds", *NUMBERS, "status", "reason"]
+    kinds = {"ds": DataType.datetime, **dict.fromkeys(NUMBERS, DataType.double)}
+    outputs = Schema([ColSpec(kinds.get(name, DataType.string), name) for name in names])
+    # Empty or 0 = as the model was trained: MLflow has no optional parameter without a default.
+    params = ParamSchema([ParamSpec("horizon", DataType.long, 0), ParamSpec("frequency", DataType.string, "")])
+    return ModelSignature(outputs=outputs, params=params)
+
+
+def _defaults(card: Card) -> dict[str, Any]:
+    panel = card.params.get("panel", {})
+    return {
+        "horizon": panel.get("horizon", 28),
+        "frequency": panel.get("frequency", "D"),
+        "levels": list(panel.get("levels", ())),
+        "snapshot": card.snapshot,
+    }
+
+
+def _dataset(card: Card) -> DatasetInput:
+    source = json.dumps({"snapshot": card.snapshot, "cutoff": card.cutoff.isoformat(), "sha256": card.snapshot_digest})
+    digest = card.snapshot_digest[:MAX_DATASET_DIGEST_SIZE]
+    dataset = Dataset(name=card.snapshot, digest=digest, source_type="delta", source=source)
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
+
+
+def _flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in params.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield _key(f"{prefix}{name}"), str(value)
+
+
+def _key(name: str) -> str:
+    """A name with the characters that MLflow allows."""
+    return re.sub(r"[^\w\-./: ]", "_", name)
