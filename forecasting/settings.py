@@ -122,14 +122,14 @@ class Extract(Section):
 
 
 class Screen(Section):
-    """`[screen]`: limits of the quality rules. Breach of a stopping rule ends the night before anything is published."""
+    """`[screen]`: limits of the quality rules. Breach of a stopping rule ends the night: nothing is published."""
 
     max_quantity: float = Field(1e6, gt=0, description="units a row; more is out of range")
     max_price: float = Field(1e6, gt=0, description="money a unit; more is out of range")
     future_days: int | None = Field(
         1, ge=0, description="rows dated later than cutoff + this are quarantined; not set: never (history files)"
     )
-    unknown_items: Literal["quarantine", "accept"] = Field("quarantine", description="items that `items` does not list")
+    unknown_items: Literal["quarantine", "accept"] = Field("quarantine", description="items not listed in `items`")
     max_quarantined: Share = Field(0.2, description="share of rows; more stops the night")
     freshness_days: int = Field(1, ge=0, description="days from the newest sale to the cutoff; more stops the night")
     min_rows_ratio: Share = Field(0.3, description="rows of the newest day / mean of the same weekdays before")
@@ -146,7 +146,7 @@ class PanelSettings(Section):
     unique_id: str = Field("{item}_{store}", description="format of a series' name; `{item}` where there is no store")
     levels: tuple[str, ...] = Field((), description="attributes that the totals of interest are taken over")
     history: int | None = Field(None, ge=30, description="periods kept; not set = all")
-    closed: Literal["auto", "never"] = Field("auto", description="auto: a store's day without any sale is unobserved")
+    closed: Literal["auto", "never"] = Field("auto", description="auto: a store's day without a sale is unobserved")
     discontinued_after: int | None = Field(None, ge=1, description="periods without a sale after which a series ended")
 
 
@@ -165,8 +165,8 @@ class LightgbmSettings(Section):
 class ArimaSettings(Section):
     """`[train.arima]`."""
 
-    max_series: Count = Field(150, description="fit at most so many series; above, the finest aggregated level that fits")
-    seconds: float = Field(60, gt=0, description="time for all series of one fit; what is left over gets the first order")
+    max_series: Count = Field(150, description="series fitted at most; with more, the finest level that fits")
+    seconds: float = Field(60, gt=0, description="time for one fit of all series; the rest gets the first order")
     history: Count = Field(400, description="newest periods used")
 
 
@@ -180,7 +180,7 @@ class TrainSettings(Section):
     )
     blend: bool = Field(True, description="let a weighted blend of the candidates compete")
     folds: int = Field(3, ge=3, description="cutoffs of the rolling-origin backtest")
-    step: int | None = Field(None, ge=1, description="periods between folds; not set = horizon, less if history is short")
+    step: int | None = Field(None, ge=1, description="periods between folds; not set = horizon, less if short")
     metric: Literal["wrmsse", "rmsse", "mase", "wape"] = Field("wrmsse", description="what the champion is chosen by")
     improvement: Share = Field(0.0, description="how much lower (share) a challenger's metric must be to be promoted")
     refit: Literal["auto", "always", "never"] = Field(

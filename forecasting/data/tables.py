@@ -67,7 +67,8 @@ class Table:
         except (ValueError, TypeError) as error:
             raise TableError(f"Table {self.name}, column {name}: not a {column.kind}: {error}") from None
         if not column.null and values.isna().any():
-            raise TableError(f"Table {self.name}, column {name}: {int(values.isna().sum()):,} empty cells, none allowed.")
+            empty = int(values.isna().sum())
+            raise TableError(f"Table {self.name}, column {name}: {empty:,} empty cells, none allowed.")
         return values
 
 
@@ -90,7 +91,8 @@ def _convert(values: pd.Series, kind: Kind) -> pd.Series:
         return pd.to_datetime(values).astype("datetime64[s]")
     if kind == "instant":
         return pd.to_datetime(values, utc=True).astype("datetime64[us, UTC]")
-    return values.astype(_DTYPES[kind])
+    typed: pd.Series = values.astype(_DTYPES[kind])  # type: ignore[call-overload]  # the stubs want literals
+    return typed
 
 
 def _text(about: str, null: bool = False) -> Column:
@@ -257,7 +259,12 @@ SALES = Table(
 PRICES = Table(
     "prices",
     "Prices, valid from a day until the next row.",
-    {"item": _ITEM, "store": _text("store; empty = all"), "ds": _DATE, "price": Column("number", "price", "money a unit")},
+    {
+        "item": _ITEM,
+        "store": _text("store; empty = all"),
+        "ds": _DATE,
+        "price": Column("number", "price", "money a unit"),
+    },
     key=("item", "store", "ds"),
 )
 PROMOTIONS = Table(

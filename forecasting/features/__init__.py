@@ -5,10 +5,11 @@ The horizon is a feature itself, so one model serves every period ahead and noth
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from forecasting.data.hierarchy import TOTAL, group
@@ -36,10 +37,22 @@ class Features:
     scale: Vector
 
 
-def build(panel: Panel, rows: Rows, steps: Rows) -> Features:
+Vocabulary = Mapping[str, Sequence[str]]
+
+
+def vocabulary(panel: Panel) -> dict[str, list[str]]:
+    """Attributes that a model may learn from, with the values that it knows: a value's code is its place here.
+
+    Those with one value say nothing, those with more than MAX_CATEGORIES are names rather than kinds.
+    """
+    values = {name: sorted(set(panel.series[name])) for name in panel.series.columns if name != "unique_id"}
+    return {name: found for name, found in values.items() if 1 < len(found) <= MAX_CATEGORIES}
+
+
+def build(panel: Panel, rows: Rows, steps: Rows, words: Vocabulary) -> Features:
     """Features of series `rows` (n_rows,) for the periods `steps` (n_rows,) ahead of the panel's cutoff, from 1.
 
-    Sees nothing of `panel` but what was known at its cutoff.
+    Sees nothing of `panel` but what was known at its cutoff. `words` is the vocabulary that a model was trained with.
     """
     used, inverse = np.unique(rows, return_inverse=True)
     part = panel.take(used) if len(used) < len(panel.y) else panel
@@ -50,13 +63,12 @@ def build(panel: Panel, rows: Rows, steps: Rows) -> Features:
     for name, matrix in _by_step(part, horizon):
         columns[name] = matrix[inverse, steps - 1]
     columns |= _known(part, inverse, steps)
-    statics = dict(_statics(panel))
-    for name, codes in statics.items():
-        columns[name] = codes[rows]
+    for name, known_values in words.items():
+        columns[name] = _codes(part.series, name, known_values)[inverse]
     values = np.empty((len(rows), len(columns)), dtype=np.float32)
     for index, column in enumerate(columns.values()):
         values[:, index] = column
-    categorical = tuple(name for name in columns if name in statics or name == "event_id")
+    categorical = tuple(name for name in columns if name in words or name == "event_id")
     return Features(values, tuple(columns), categorical, scale(part)[inverse])
 
 
@@ -144,11 +156,9 @@ def _known(part: Panel, rows: Rows, steps: Rows) -> dict[str, Vector]:
     return columns
 
 
-def _statics(panel: Panel) -> Iterator[tuple[str, Vector]]:
-    """Attributes as codes, (n_series,) each; those with too many values to learn from are left out."""
-    for name in panel.series.columns:
-        if name == "unique_id":
-            continue
-        level = group(panel.series, name)
-        if 1 < len(level.labels) <= MAX_CATEGORIES:
-            yield name, level.codes.astype(np.float32)
+def _codes(series: pd.DataFrame, name: str, values: Sequence[str]) -> Vector:
+    """(n_series,) place of each value in the vocabulary; NaN for one that it does not know, or no such attribute."""
+    if name not in series:
+        return np.full(len(series), np.nan, dtype=np.float32)
+    codes = pd.Index(values).get_indexer(pd.Index(series[name])).astype(np.float32)
+    return np.where(codes >= 0, codes, np.nan).astype(np.float32)

@@ -56,13 +56,17 @@ class DirectLightgbm:
 
     def fit(self, panel: Panel, horizon: int) -> Self:
         """Train on rows measured at past cutoffs. Raises ModelError where no past cutoff has a target."""
-        values, target, scale, names, categorical = self._rows(panel, horizon)
+        words = features.vocabulary(panel)
+        values, target, scale, names, categorical = self._rows(panel, horizon, words)
         data = lgb.Dataset(
             values, target, init_score=np.log(scale), feature_name=_safe(names),
-            categorical_feature=_safe(categorical), free_raw_data=True,
+            categorical_feature=_safe(categorical), free_raw_data=True, params={"verbosity": -1},
         )
         self._booster = lgb.train(self._parameters(), data, num_boost_round=self.settings.trees)
-        self.spec = {"names": list(names), "categorical": list(categorical), "rows": len(target), "horizon": horizon}
+        self.spec = {
+            "names": list(names), "categorical": list(categorical), "vocabulary": words, "rows": len(target),
+            "horizon": horizon,
+        }
         return self
 
     def predict(self, panel: Panel, horizon: int, rows: NDArray[np.intp] | None = None) -> Forecast:
@@ -77,7 +81,7 @@ class DirectLightgbm:
 
     def _predict_rows(self, panel: Panel, rows: NDArray[np.intp], horizon: int) -> Matrix:
         steps = np.tile(np.arange(1, horizon + 1), len(rows))
-        built = features.build(panel, np.repeat(rows, horizon), steps)
+        built = features.build(panel, np.repeat(rows, horizon), steps, self.spec["vocabulary"])
         if list(built.names) != self.spec["names"]:
             raise ModelError(
                 f"LightGBM was trained on features {self.spec['names']}, this panel gives {list(built.names)}: "
@@ -87,7 +91,9 @@ class DirectLightgbm:
         mean: Matrix = (np.exp(np.asarray(raw)) * built.scale).astype(np.float32)
         return mean
 
-    def _rows(self, panel: Panel, horizon: int) -> tuple[Matrix, Matrix, Matrix, tuple[str, ...], tuple[str, ...]]:
+    def _rows(
+        self, panel: Panel, horizon: int, words: features.Vocabulary
+    ) -> tuple[Matrix, Matrix, Matrix, tuple[str, ...], tuple[str, ...]]:
         """Sampled training rows: values, target (units), scale, names, categorical."""
         origins = self._origins(panel, horizon)
         random = np.random.default_rng(self.seed)
@@ -96,7 +102,7 @@ class DirectLightgbm:
         for origin in origins:
             rows, steps = _sample(panel, origin, horizon, quota, random)
             if len(rows):
-                parts.append(features.build(panel.first(origin), rows, steps))
+                parts.append(features.build(panel.first(origin), rows, steps, words))
                 targets.append(panel.y[rows, origin - 1 + steps])
         if not parts:
             raise ModelError(

@@ -18,7 +18,7 @@ from forecasting.data.tables import FORECASTS
 from forecasting.errors import PublishError, SettingsError, some
 from forecasting.models.base import QUANTILES, Forecast
 from forecasting.settings import Settings
-from forecasting.steps.run import Run, record
+from forecasting.steps.run import Run, record, whole_periods
 from forecasting.stores.lake import Lake
 from forecasting.stores.registry import Registry
 from forecasting.stores.warehouse import Change, Warehouse
@@ -33,7 +33,7 @@ def plan(settings: Settings, cutoff: date) -> list[dict[str, Any]]:
 
     Raises SettingsError where `forecast.series` names no series of the panel.
     """
-    panel = Lake(settings.lake).read_panel(cutoff)
+    panel = Lake(settings.lake).read_panel(whole_periods(settings, cutoff))
     rows = _wanted(settings, panel)
     size = settings.forecast.shard_series
     return [
@@ -49,6 +49,7 @@ def predict(
 
     Raises CutoffError where no model trained at or before the cutoff was ever promoted.
     """
+    cutoff = whole_periods(settings, cutoff)
     lake, registry = Lake(settings.lake), Registry(settings.mlflow)
     panel = lake.read_panel(cutoff)
     rows = _wanted(settings, panel)[shard["start"] : shard["stop"]]
@@ -73,6 +74,7 @@ def publish(settings: Settings, cutoff: date, run: Run) -> dict[str, Any]:
     With `forecast.series` only these series are replaced in the vintage that is there. Returns cutoff, snapshot, rows,
     series, statuses. Raises PublishError where a series lacks a row or a row its status.
     """
+    cutoff = whole_periods(settings, cutoff)
     with record(settings, run, "forecast", cutoff) as outcome:
         lake, warehouse = Lake(settings.lake), Warehouse(settings.warehouse)
         panel = lake.read_panel(cutoff)
@@ -109,7 +111,8 @@ def _wanted(settings: Settings, panel: Panel) -> NDArray[np.intp]:
 def _table(panel: Panel, forecast: Forecast, rows: NDArray[np.intp], run: Run) -> pd.DataFrame:
     """(n_rows x horizon) long rows, in the order of series and date; names as categories to keep it small."""
     count, horizon = forecast.mean.shape
-    names = pd.Categorical.from_codes(np.repeat(np.arange(count), horizon), panel.unique_ids[rows])
+    series = pd.Index(panel.unique_ids[rows], dtype="str")
+    names = pd.Categorical.from_codes(np.repeat(np.arange(count), horizon), series)
     columns: dict[str, Any] = {
         "cutoff": pd.Timestamp(panel.cutoff),
         "unique_id": names,

@@ -18,7 +18,7 @@ from forecasting.models.base import QUANTILES
 from forecasting.models.naive import SeasonalNaive
 from forecasting.settings import Settings
 from forecasting.steps.forecast import QUANTILE_COLUMNS
-from forecasting.steps.run import Run, record
+from forecasting.steps.run import Run, record, whole_periods
 from forecasting.stores.lake import Lake
 from forecasting.stores.warehouse import Change, Warehouse
 
@@ -30,6 +30,7 @@ Tell = Callable[[str], None]
 
 def monitor(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -> dict[str, Any]:
     """Score the newest vintages before `cutoff` on the periods known by it. Returns cutoff, vintages, rows."""
+    cutoff = whole_periods(settings, cutoff)
     with record(settings, run, "monitor", cutoff) as outcome:
         warehouse = Warehouse(settings.warehouse)
         panel = Lake(settings.lake).read_panel(cutoff)
@@ -53,7 +54,7 @@ def _score(panel: Panel, vintage: date, warehouse: Warehouse, run: Run) -> pd.Da
     columns = ["unique_id", "horizon", "mean", *QUANTILE_COLUMNS, "model_version"]
     forecasts = warehouse.read(FORECASTS, columns, cutoff=pd.Timestamp(vintage))
     horizon = int(forecasts["horizon"].max())
-    rows = pd.Index(panel.unique_ids).get_indexer(forecasts["unique_id"])
+    rows = pd.Index(panel.unique_ids).get_indexer(pd.Index(forecasts["unique_id"]))
     there = rows >= 0
     at = (rows[there], forecasts["horizon"].to_numpy(dtype=int)[there] - 1)
     shape = (len(panel.y), horizon)

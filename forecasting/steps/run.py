@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 import forecasting
+from forecasting.data.frequency import Frequency
 from forecasting.data.tables import RUNS
 from forecasting.settings import Settings
 from forecasting.stores.warehouse import Warehouse
@@ -51,6 +52,12 @@ def code_version() -> str:
     except (OSError, subprocess.SubprocessError):
         return forecasting.__version__
     return f"{forecasting.__version__}+{described}"
+
+
+def whole_periods(settings: Settings, cutoff: date) -> date:
+    """The last day of the newest period that is over at the cutoff: with weeks, that of last week's end."""
+    frequency = Frequency.parse(settings.panel.frequency)
+    return frequency.end(frequency.last_complete(cutoff))
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from forecasting.models.base import Forecaster
 from forecasting.models.blend import Blend
 from forecasting.models.calibration import Calibration
 from forecasting.settings import Settings
-from forecasting.steps.run import Run, code_version, record
+from forecasting.steps.run import Run, code_version, record, whole_periods
 from forecasting.stores.lake import Lake
 from forecasting.stores.registry import Card, Registry, Version
 from forecasting.stores.warehouse import Warehouse
@@ -40,6 +40,7 @@ def due(settings: Settings, cutoff: date) -> tuple[bool, str]:
     """Whether a training is due at this cutoff, and why."""
     if settings.train.force:
         return True, "asked for (train.force)"
+    cutoff = whole_periods(settings, cutoff)
     champion = Registry(settings.mlflow).champion(cutoff)
     if champion is None:
         return True, f"no champion trained at or before {cutoff}"
@@ -55,6 +56,7 @@ def train(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -> 
     Returns cutoff, snapshot, version, model (label), weights, promoted, reason, accuracy (of the chosen metric) and
     baseline (the same of seasonal naive). Raises ModelError where no candidate could be backtested.
     """
+    cutoff = whole_periods(settings, cutoff)
     with record(settings, run, "train", cutoff) as outcome:
         lake, registry = Lake(settings.lake), Registry(settings.mlflow)
         panel = lake.read_panel(cutoff)
@@ -142,8 +144,11 @@ def _register(settings: Settings, contest: Contest, choice: Choice, final: Blend
     panel = contest.panel
     largest = pd.Series(panel.y[:, -91:].sum(axis=1)).fillna(0).nlargest(PLOTTED).index.to_numpy()
     metric = settings.train.metric
-    means = choice.scores.groupby(["model", "level", "metric"])["value"].mean()
-    metrics = {f"{name}_{kind}_{level}".replace("|", "_"): float(value) for (name, level, kind), value in means.items()}
+    means = choice.scores.groupby(["model", "level", "metric"], as_index=False)["value"].mean()
+    metrics = {
+        f"{row.model}_{row.metric}_{row.level}".replace("|", "_"): float(row.value)
+        for row in means.itertuples()
+    }
     metrics |= {f"backtest_{metric}": choice.value, f"baseline_{metric}": _baseline(choice, settings)}
     metrics |= {f"seconds_{test.model}": test.seconds for test in contest.tests}
     card = Card(
@@ -151,7 +156,7 @@ def _register(settings: Settings, contest: Contest, choice: Choice, final: Blend
         snapshot=panel.snapshot,
         snapshot_digest=Lake(settings.lake).snapshot(panel.cutoff).digest,
         params={"train": settings.train.model_dump(mode="json"), "panel": settings.panel.model_dump(mode="json")},
-        metrics={name: value for name, value in metrics.items() if pd.notna(value)},
+        metrics={name: value for name, value in metrics.items() if np.isfinite(value)},
         tables={"backtest": choice.scores, "backtest_forecasts": _forecasts(contest, largest)},
         figures=plots.training(contest, choice, final, largest),
         tags={

@@ -1,0 +1,53 @@
+"""From the clean rows of a night to the tables of the lake: sales by day, promotions by day, stock-outs, signals."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from forecasting.settings import SalesTable, SignalTable
+
+
+def daily(lines: pd.DataFrame, table: SalesTable) -> pd.DataFrame:
+    """Clean lines to one row an item, store and day, `y` in units; ready periods stay as they are.
+
+    Returns are negative lines: they lessen their own day, and a day never falls below zero.
+    """
+    rows = lines[["item", "store", "ds", "y"]]
+    if table.grain == "periods":
+        return rows.assign(y=rows["y"].astype("float32"))
+    summed = rows.groupby(["item", "store", "ds"], observed=True, sort=False)["y"].sum().reset_index()
+    return summed.assign(y=summed["y"].clip(lower=0).astype("float32"))
+
+
+def promotions(raw: pd.DataFrame) -> pd.DataFrame:
+    """Rows with `start` and `end` to one row a day; the value is 1 where none is given; days off (0) are left out."""
+    frame = raw if "value" in raw else raw.assign(value=1.0)
+    if "ds" in frame:
+        value = pd.to_numeric(frame["value"], errors="coerce")
+        return frame[value.isna() | (value != 0)]
+    start, end = (pd.to_datetime(frame[side], errors="coerce").dt.normalize() for side in ("start", "end"))
+    length = ((end - start).dt.days + 1).clip(lower=0).fillna(0).astype(int)
+    index = frame.index.repeat(length)
+    days = pd.Series(1, index=index).groupby(level=0).cumsum() - 1
+    dated = frame.drop(columns=["start", "end"]).loc[index]
+    dated["ds"] = start.loc[index].to_numpy() + pd.to_timedelta(days.to_numpy(), unit="D")
+    unread = frame[start.isna() | end.isna()].drop(columns=["start", "end"]).assign(ds=None)
+    return pd.concat([dated, unread], ignore_index=True) if len(unread) else dated.reset_index(drop=True)
+
+
+def stock(raw: pd.DataFrame) -> pd.DataFrame:
+    """`on_hand` to `in_stock`."""
+    if "in_stock" in raw:
+        return raw
+    on_hand = pd.to_numeric(raw["on_hand"], errors="coerce")
+    return raw.drop(columns="on_hand").assign(in_stock=(on_hand > 0).astype("float64").where(on_hand.notna()))
+
+
+def out_of_stock(clean: pd.DataFrame) -> pd.DataFrame:
+    """Only the days on which nothing could be bought: every other day was in stock."""
+    return clean[~clean["in_stock"].astype(bool)].reset_index(drop=True)
+
+
+def signal(raw: pd.DataFrame, table: SignalTable) -> pd.DataFrame:
+    """One signal in the long form that all share."""
+    return raw.assign(signal=table.name)

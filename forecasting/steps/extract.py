@@ -1,0 +1,158 @@
+"""Extract: read what is new, screen it, commit a snapshot, build the panel. A night that is not worth it stops here."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+import pandas as pd
+
+from forecasting.data import canonical
+from forecasting.data.build import build_panel
+from forecasting.data.gates import gates
+from forecasting.data.quality import Known, Screened, screen_attributes, screen_sales, screen_table
+from forecasting.data.tables import EVENTS, PRICES, PROMOTIONS, QUALITY, QUARANTINE, SIGNALS, STOCK
+from forecasting.errors import DataQualityError
+from forecasting.settings import Settings
+from forecasting.sources import open_source
+from forecasting.sources.mapping import days_of
+from forecasting.steps.run import Run, record
+from forecasting.stores.lake import Lake, Snapshot
+from forecasting.stores.warehouse import Change, Warehouse
+
+log = logging.getLogger(__name__)
+Tell = Callable[[str], None]
+
+
+@dataclass
+class _Night:
+    """What has been read and screened so far."""
+
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    reports: list[pd.DataFrame] = field(default_factory=list)
+    quarantined: list[pd.DataFrame] = field(default_factory=list)
+
+    def take(self, name: str, screened: Screened) -> pd.DataFrame:
+        """Keep a table's report and quarantine; give back its clean rows."""
+        self.reports.append(screened.report)
+        self.quarantined.append(screened.quarantined.assign(table=name))
+        return screened.clean
+
+
+def extract(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -> dict[str, Any]:
+    """One night's sales into a snapshot of the lake, and the panel of this cutoff.
+
+    Returns cutoff, snapshot, digest, read, clean, quarantined (sales rows), series, periods. Raises SourceError for
+    what cannot be read, DataQualityError where a stopping rule is broken: nothing is committed then, and the quality
+    tables say why.
+    """
+    with record(settings, run, "extract", cutoff) as outcome:
+        lake = Lake(settings.lake)
+        newest = lake.newest_cutoff()
+        since = _since(settings, cutoff, newest)
+        night = _Night()
+        _read_others(settings, night, tell)
+        sales, read = _read_sales(settings, night, Known(cutoff, *_keys(night), newest), since)
+        tell(f"sales: {read:,} rows read, {len(sales):,} days of series clean")
+        broken = _broken(night)
+        if broken:
+            _publish_quality(settings, night, cutoff, "", run)
+            raise DataQualityError(
+                f"The night of {cutoff} is not worth forecasting from, and nothing was published:\n  "
+                + "\n  ".join(broken)
+                + "\nSee the tables quality and quarantine; limits are in [screen]."
+            )
+        snapshot = lake.commit(cutoff, sales, since, night.tables)
+        del sales
+        panel = build_panel(_snapshot_tables(lake, snapshot), settings, cutoff, snapshot.id)
+        lake.write_panel(panel)
+        tell(f"panel: {len(panel.y):,} series x {len(panel.periods):,} periods, snapshot {snapshot.id}")
+        _publish_quality(settings, night, cutoff, snapshot.id, run)
+        quarantined = len(night.quarantined[-1])
+        outcome.snapshot, outcome.rows = snapshot.id, read
+        outcome.message = f"{read - quarantined:,} of {read:,} sales rows clean, {len(panel.y):,} series"
+        return {
+            "cutoff": cutoff.isoformat(), "snapshot": snapshot.id, "digest": snapshot.digest, "read": read,
+            "clean": read - quarantined, "quarantined": quarantined, "series": len(panel.y),
+            "periods": len(panel.periods),
+        }
+
+
+def _since(settings: Settings, cutoff: date, newest: date | None) -> date | None:
+    """First day that is read again; None on the first night, which reads everything."""
+    if newest is None:
+        return None
+    return min(newest, cutoff) + timedelta(days=1 - settings.extract.correction_days)
+
+
+def _read_sales(settings: Settings, night: _Night, known: Known, since: date | None) -> tuple[pd.DataFrame, int]:
+    """Clean sales by day, and the number of rows read. What lies between cutoff and future waits for its own night."""
+    source, table, rules = open_source(settings, "sales"), settings.extract.sales, settings.screen
+    raw = source.read(since, known.cutoff)
+    if rules.future_days is not None:
+        first = known.future_from.date() + timedelta(days=rules.future_days + 1)
+        later = source.read(first, None)
+        later = later[days_of(later["ds"]).notna()]  # rows without a date came with the first reading
+        if len(later):
+            raw = pd.concat([raw, later], ignore_index=True)
+    screened = screen_sales(raw, table, rules, known)
+    read = len(raw)
+    del raw
+    report = gates(screened, table, settings.panel.frequency, rules, known)
+    clean = night.take("sales", Screened(screened.clean, screened.quarantined, pd.concat([screened.report, report])))
+    return canonical.daily(clean, table), read
+
+
+def _read_others(settings: Settings, night: _Night, tell: Tell) -> None:
+    """Everything but the sales, whole: attributes, prices, promotions, events, stock, signals."""
+    signals = []
+    for name in settings.source_tables():
+        if name == "sales":
+            continue
+        raw = open_source(settings, name).read(None, None)
+        if name in ("items", "stores"):
+            night.tables[name] = night.take(name, screen_attributes(raw, name, name.removesuffix("s")))
+        elif name.startswith("signal_"):
+            declared = next(one for one in settings.extract.signals if f"signal_{one.name}" == name)
+            signals.append(night.take(name, screen_table(canonical.signal(raw, declared), name, SIGNALS)))
+        elif name == "stock":
+            clean = night.take(name, screen_table(canonical.stock(raw), name, STOCK))
+            night.tables[name] = canonical.out_of_stock(clean)
+        else:
+            target = {"prices": PRICES, "promotions": PROMOTIONS, "events": EVENTS}[name]
+            rows = canonical.promotions(raw) if name == "promotions" else raw
+            night.tables[name] = night.take(name, screen_table(rows, name, target))
+        tell(f"{name}: {len(raw):,} rows read")
+    if signals:
+        night.tables["signals"] = pd.concat(signals, ignore_index=True)
+
+
+def _keys(night: _Night) -> tuple[frozenset[str] | None, frozenset[str] | None]:
+    items, stores = night.tables.get("items"), night.tables.get("stores")
+    return (
+        None if items is None else frozenset(items["item"].astype("str")),
+        None if stores is None else frozenset(stores["store"].astype("str")),
+    )
+
+
+def _broken(night: _Night) -> list[str]:
+    report = pd.concat(night.reports)
+    failed = report[(report["severity"] == "stop") & ~report["passed"].astype(bool)]
+    return [f"{row.table}, rule {row.rule}: {row.message}" for row in failed.itertuples()]
+
+
+def _snapshot_tables(lake: Lake, snapshot: Snapshot) -> dict[str, pd.DataFrame]:
+    return {name: lake.read(snapshot.id, name) for name in ("sales", *snapshot.versions)}
+
+
+def _publish_quality(settings: Settings, night: _Night, cutoff: date, snapshot: str, run: Run) -> None:
+    """Reports and quarantine of this cutoff, replaced as a whole."""
+    stamp: dict[str, Any] = {"cutoff": pd.Timestamp(cutoff), "snapshot": snapshot, "run_id": run.run_id}
+    quality = pd.concat(night.reports, ignore_index=True).assign(**stamp)
+    quarantine = pd.concat(night.quarantined, ignore_index=True).assign(**stamp)
+    partition = {"cutoff": pd.Timestamp(cutoff)}
+    changes = [Change(QUALITY, quality, partition), Change(QUARANTINE, quarantine, partition)]
+    Warehouse(settings.warehouse).publish(changes)
