@@ -1,0 +1,218 @@
+"""One series' ARIMA: order by AICc from a short list, maximum likelihood by statsmodels, forecasts from new data.
+
+Estimation works on the differenced series, which is several times faster; forecasting works on the series itself, so
+that parameters learnt once serve later cutoffs and missing periods are left to the Kalman filter. Regressors are the
+year (weeks, months) or the month with its paydays (days) as Fourier terms, and covariates known ahead.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from statsmodels.tsa.statespace.sarimax import SARIMAX
+
+from forecasting.data.frequency import Frequency
+from forecasting.errors import ModelError, some
+
+Vector = NDArray[np.float64]
+ITERATIONS = 50
+LEAST = 10  # observations
+CYCLES = {"D": 30.4369, "W": 365.25, "M": 365.25}  # days of the cycle that Fourier terms follow
+FAILURES = (ValueError, ArithmeticError, IndexError, np.linalg.LinAlgError)
+
+
+@dataclass(frozen=True)
+class Order:
+    """(p, d, q)(P, D, Q) with season s (0 = none), and the regressors: Fourier pairs, covariates by name."""
+
+    order: tuple[int, int, int]
+    seasonal: tuple[int, int, int, int] = (0, 0, 0, 0)
+    fourier: int = 0
+    known: tuple[str, ...] = ()
+
+    @property
+    def trend(self) -> str:
+        """A constant where nothing is differenced, in the letters of statsmodels."""
+        return "n" if self.order[1] or self.seasonal[1] else "c"
+
+    def __str__(self) -> str:
+        seasonal = f"({','.join(map(str, self.seasonal[:3]))}){self.seasonal[3]}" if self.seasonal[3] else ""
+        terms = (f"{self.fourier} Fourier",) if self.fourier else ()
+        return " + ".join((f"({','.join(map(str, self.order))}){seasonal}", *terms, *self.known))
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What one series' forecast rests on.
+
+    y: (n,) units, NaN for missing. days: (n + horizon,) first days of the periods. known: covariates by name,
+    (n + horizon,) each. frequency: of the periods.
+    """
+
+    y: Vector
+    days: NDArray[np.datetime64]
+    frequency: Frequency
+    known: Mapping[str, Vector]
+
+    def regressors(self, order: Order) -> Vector | None:
+        """(n + horizon, k), or None where the order has none. Raises ModelError for a covariate that is gone."""
+        missing = [name for name in order.known if name not in self.known]
+        if missing:
+            raise ModelError(
+                f"ARIMA was fitted with {some(missing)}, the panel has {some(self.known) or 'no covariates'}: the "
+                "configuration of sources changed; train again."
+            )
+        columns = [self.known[name] for name in order.known]
+        if order.fourier:
+            columns += _fourier(self.days, order.fourier, self.frequency.code[0])
+        return np.column_stack(columns) if columns else None
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What is kept of a fit. params: in the order of statsmodels, the innovation variance last; scale: units."""
+
+    order: Order
+    params: tuple[float, ...]
+    scale: float
+    aicc: float
+    converged: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Self:
+        """What `to_json` gave."""
+        order = content["order"]
+        p, d, q = (int(value) for value in order["order"])
+        P, D, Q, s = (int(value) for value in order["seasonal"])
+        return cls(
+            Order((p, d, q), (P, D, Q, s), int(order["fourier"]), tuple(str(name) for name in order["known"])),
+            tuple(float(value) for value in content["params"]),
+            float(content["scale"]),
+            float(content["aicc"]),
+            bool(content["converged"]),
+        )
+
+
+def candidates(frequency: Frequency, observed: int) -> list[Order]:
+    """Orders worth trying on so many observations, the cheapest and most robust first; none for fewer than ten."""
+    season = frequency.season
+    if observed < LEAST:
+        return []
+    if frequency.code[0] == "W" and observed >= 2 * season:
+        return [Order((0, 1, 1), fourier=2), Order((1, 0, 1), fourier=2), Order((1, 1, 1), fourier=2)]
+    if frequency.code[0] != "W" and observed >= 3 * season:
+        month = 2 if frequency.code == "D" and observed >= 60 else 0
+        return [Order(order, (0, 1, 1, season), month) for order in ((0, 1, 1), (1, 0, 1))]
+    return [Order((0, 1, 1)), Order((1, 0, 0)), Order((1, 1, 1))]
+
+
+def search(facts: Facts, quick: bool = False) -> Fitted | None:
+    """The order with the lowest AICc, on the observations that all candidates explain; None where none can be fitted.
+
+    First the candidates of the frequency, then the best of them with the known covariates, then without Fourier
+    terms. `quick`: only the first candidate.
+    """
+    orders = candidates(facts.frequency, int(np.isfinite(facts.y).sum()))
+    scale = float(np.nanmean(np.abs(facts.y))) if orders else 0.0
+    if not scale > 0 or float(np.nanstd(facts.y)) < 1e-6 * scale:
+        return None
+    scaled = replace(facts, y=facts.y / scale)
+    common = _explained(scaled.y, orders)
+    best = _best(scaled, orders[: 1 if quick else None], common)
+    if best and not quick and (varying := _varying(facts)):
+        best = _best(scaled, [replace(best.order, known=varying)], common, best)
+    if best and not quick and best.order.fourier:
+        best = _best(scaled, [replace(best.order, fourier=0)], common, best)
+    return best and replace(best, scale=scale)
+
+
+def _best(
+    facts: Facts, orders: Sequence[Order], common: NDArray[np.bool_], best: Fitted | None = None
+) -> Fitted | None:
+    for order in orders:
+        try:
+            fitted = estimate(facts, order, common)
+        except FAILURES:
+            continue
+        if np.isfinite(fitted.aicc) and (best is None or fitted.aicc < best.aicc):
+            best = fitted
+    return best
+
+
+def estimate(facts: Facts, order: Order, common: NDArray[np.bool_] | None = None) -> Fitted:
+    """Maximum likelihood of one order. common: (n,) observations that AICc is taken over; None = all explained.
+
+    Raises what statsmodels raises (FAILURES) where the series is too short or degenerate.
+    """
+    exog = facts.regressors(order)
+    with warnings.catch_warnings():
+        # Starting values far from stationary, missed convergence: AICc and the guard on forecasts judge the result.
+        warnings.simplefilter("ignore")
+        model = SARIMAX(
+            facts.y, None if exog is None else exog[: len(facts.y)], order=order.order, seasonal_order=order.seasonal,
+            trend=order.trend, simple_differencing=True, enforce_invertibility=False, concentrate_scale=True,
+        )  # fmt: skip
+        result = model.fit(disp=0, maxiter=ITERATIONS, cov_type="none")
+    params = (*(float(value) for value in result.params), float(result.scale))
+    seen = (_explained(facts.y, [order]) if common is None else common)[-int(result.nobs) :]
+    return Fitted(order, params, 1.0, _aicc(result, seen, len(params)), bool(result.mle_retvals["converged"]))
+
+
+def forecast(fitted: Fitted, facts: Facts) -> Vector:
+    """(horizon,) expected demand after `facts.y`, in units, with the parameters as fitted: nothing is learnt here."""
+    order, known = fitted.order, len(facts.y)
+    exog = facts.regressors(order)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = SARIMAX(
+            facts.y / fitted.scale, None if exog is None else exog[:known], order=order.order,
+            seasonal_order=order.seasonal, trend=order.trend, enforce_invertibility=False,
+        )  # fmt: skip
+        result = model.filter(np.array(fitted.params))
+        mean: Vector = result.forecast(len(facts.days) - known, exog=None if exog is None else exog[known:])
+    return mean * fitted.scale
+
+
+def _fourier(days: NDArray[np.datetime64], pairs: int, code: str) -> list[Vector]:
+    """Sines and cosines of the cycle; days count from the first of their month, so that paydays stay in place."""
+    start = days.astype("datetime64[M]" if code == "D" else "datetime64[Y]").astype("datetime64[D]")
+    angle = (days.astype("datetime64[D]") - start).astype(np.float64) * (2 * np.pi / CYCLES[code])
+    return [wave(k * angle) for k in range(1, pairs + 1) for wave in (np.sin, np.cos)]
+
+
+def _varying(facts: Facts) -> tuple[str, ...]:
+    """Covariates that are whole, and change within the known periods, so that something can be learnt from them."""
+    count = len(facts.y)
+    whole = {name: value for name, value in facts.known.items() if np.isfinite(value).all()}
+    return tuple(name for name, value in whole.items() if np.ptp(value[count // 2 : count]) > 0)
+
+
+def _explained(y: Vector, orders: Sequence[Order]) -> NDArray[np.bool_]:
+    """(n,) periods whose differences all exist under every order."""
+    seen: NDArray[np.bool_] = np.isfinite(y)
+    for order in orders:
+        changed = y
+        for lag in (1,) * order.order[1] + (order.seasonal[3],) * order.seasonal[1]:
+            changed = np.concatenate([np.full(lag, np.nan), changed[lag:] - changed[:-lag]])
+        seen = seen & np.isfinite(changed)
+    return seen
+
+
+def _aicc(result: Any, seen: NDArray[np.bool_], parameters: int) -> float:
+    """AICc of the observations in `seen`, with the innovation variance that suits them best."""
+    error, variance = result.forecasts_error[0][seen], result.forecasts_error_cov[0, 0][seen]
+    count = len(error)
+    if count <= parameters + 1:
+        return float("inf")
+    squares = max(float((error**2 / variance).mean()), 1e-12)
+    deviance = float(count * (np.log(2 * np.pi * squares) + 1) + np.log(variance).sum())
+    return deviance + 2 * parameters + 2 * parameters * (parameters + 1) / (count - parameters - 1)
