@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 import psycopg
 import sqlalchemy as sa
+from sqlalchemy.engine.reflection import ObjectKind
 
 from forecasting.data.tables import FORECASTS, WAREHOUSE, Column, Table
 from forecasting.errors import StoreError, TableError, some
@@ -57,19 +58,16 @@ class Warehouse:
         self._created = False
 
     def create(self) -> None:
-        """Create what is missing: schema, tables, indexes, comments, the view. Twice = once."""
-        namespace = self._metadata.schema
+        """Create what is missing: schema, tables, columns, indexes, comments, the view. Twice = once.
+
+        Raises StoreError where a table lacks a column that may not be empty: its old rows have nothing to put there.
+        """
         with self._begin() as connection:
-            inspector = sa.inspect(connection)
-            there = {*inspector.get_table_names(schema=namespace), *inspector.get_view_names(schema=namespace)}
-        if not {*self._tables, *self._views()} <= there:
+            missing = self._missing(connection)
+        if missing:
             with self._begin(write=True) as connection:
                 self._lock(connection, "create")
-                if namespace:
-                    connection.execute(sa.schema.CreateSchema(namespace, if_not_exists=True))
-                self._metadata.create_all(connection)
-                for name, statement in self._views().items():
-                    self._create_view(connection, name, statement)
+                self._add(connection, self._missing(connection))
         self._created = True
 
     def read(self, table: Table, columns: Sequence[str] | None = None, **where: Any) -> pd.DataFrame:
@@ -144,6 +142,42 @@ class Warehouse:
     def _ensure(self) -> None:
         if not self._created:
             self.create()
+
+    def _missing(self, connection: sa.Connection) -> list[sa.Table | sa.Column[Any] | str]:
+        """Tables, columns of tables, and names of views that the database lacks."""
+        inspector, namespace = sa.inspect(connection), self._metadata.schema
+        there = inspector.get_multi_columns(schema=namespace, kind=ObjectKind.ANY)
+        columns = {name: {column["name"] for column in found} for (_, name), found in there.items()}
+        missing: list[sa.Table | sa.Column[Any] | str] = []
+        for name, relation in self._tables.items():
+            if name not in columns:
+                missing.append(relation)
+            else:
+                missing += [column for column in relation.columns if column.name not in columns[name]]
+        return missing + [name for name in self._views() if name not in columns]
+
+    def _add(self, connection: sa.Connection, missing: Sequence[sa.Table | sa.Column[Any] | str]) -> None:
+        if self._metadata.schema:
+            connection.execute(sa.schema.CreateSchema(self._metadata.schema, if_not_exists=True))
+        self._metadata.create_all(connection)
+        for column in missing:
+            if isinstance(column, sa.Column):
+                self._add_column(connection, column)
+        for name, statement in self._views().items() if missing else ():
+            self._create_view(connection, name, statement)
+
+    def _add_column(self, connection: sa.Connection, column: sa.Column[Any]) -> None:
+        if not column.nullable:
+            raise StoreError(
+                f"Table {column.table.name} of the warehouse is older than this code: it lacks column {column.name}, "
+                "which may not be empty. Nothing was changed. Rename the table, or start a new warehouse "
+                "(warehouse.url, warehouse.schema), and publish again."
+            )
+        table = connection.dialect.identifier_preparer.format_table(column.table)
+        definition = sa.schema.CreateColumn(column).compile(dialect=connection.dialect)
+        connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN {definition}")
+        if connection.dialect.supports_comments:
+            connection.execute(sa.schema.SetColumnComment(column))
 
     def _views(self) -> dict[str, sa.Select[Any]]:
         if FORECASTS.name not in self._tables:

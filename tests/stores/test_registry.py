@@ -1,5 +1,6 @@
 import logging
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -29,10 +30,24 @@ WEEK = np.arange(1.0, 8.0)
 
 
 @pytest.fixture(scope="module")
-def embedded(tmp_path_factory) -> MlflowSettings:
-    """A tracking database of SQLite with its artifacts beside it, in a folder whose name has a space."""
-    place = tmp_path_factory.mktemp("ml flow")
-    return MlflowSettings(tracking_uri=f"sqlite:///{place}/deep/mlflow.db", artifacts=f"{place}/artifacts")
+def created(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A new tracking database, in a folder that was not there and with a space, and what its making printed."""
+    database = tmp_path_factory.mktemp("ml flow") / "deep" / "mlflow.db"
+    code = (
+        "import sys; from forecasting.settings import MlflowSettings; from forecasting.stores.registry import Registry;"
+        "print(Registry(MlflowSettings(tracking_uri=sys.argv[1])).champion())"
+    )
+    command = [sys.executable, "-c", code, f"sqlite:///{database}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    shutil.copy(database, database.with_name("empty.db"))
+    return database, done
+
+
+@pytest.fixture(scope="module")
+def embedded(created) -> MlflowSettings:
+    """The new database, with its artifacts beside it."""
+    database, _ = created
+    return MlflowSettings(tracking_uri=f"sqlite:///{database}", artifacts=str(database.parent / "artifacts"))
 
 
 @pytest.fixture
@@ -184,13 +199,8 @@ def test_a_store_that_cannot_be_opened_is_an_error_without_the_password(monkeypa
     assert "hush" not in str(raised.value)
 
 
-def test_a_new_database_says_nothing(tmp_path):
-    code = (
-        "import sys; from forecasting.settings import MlflowSettings; from forecasting.stores.registry import Registry;"
-        "print(Registry(MlflowSettings(tracking_uri=sys.argv[1])).champion())"
-    )
-    command = [sys.executable, "-c", code, f"sqlite:///{tmp_path}/new.db"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def test_a_new_database_says_nothing(created):
+    _, done = created
     assert (done.returncode, done.stdout, done.stderr) == (0, "None\n", "")
 
 
@@ -229,13 +239,14 @@ def pyfunc(settings: MlflowSettings):
 
 
 @pytest.fixture
-def mlflow_server(tmp_path, monkeypatch):
+def mlflow_server(tmp_path, monkeypatch, created):
     """A real `mlflow server` on a free port, its whole process group ended afterwards; and a cache of its own."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    shutil.copy(created[0].with_name("empty.db"), tmp_path / "server.db")  # making one takes seconds
     command = [
         sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
         "--backend-store-uri", f"sqlite:///{tmp_path}/server.db", "--artifacts-destination", str(tmp_path / "kept"),

@@ -207,6 +207,25 @@ def test_create_twice_makes_all_tables_once_with_comments(warehouse_settings):
     engine.dispose()
 
 
+def test_a_warehouse_of_an_older_version_gets_its_new_columns(warehouse_settings):
+    before = {name: column for name, column in FORECASTS.columns.items() if name != "reason"}
+    old = Table(FORECASTS.name, FORECASTS.about, before, FORECASTS.key, FORECASTS.partition)
+    Warehouse(warehouse_settings, [old]).replace(old, forecasts().drop(columns="reason"), cutoff=CUTOFF)
+    warehouse = Warehouse(warehouse_settings)
+    pd.testing.assert_frame_equal(warehouse.latest(), key_order(forecasts(), FORECASTS))
+    warehouse.replace(FORECASTS, forecasts().assign(reason="why"), cutoff=CUTOFF)
+    assert list(warehouse.latest()["reason"]) == ["why"] * 4
+
+
+def test_a_new_column_that_may_not_be_empty_is_an_error_that_says_what_to_do(warehouse_settings):
+    before = {name: column for name, column in FORECASTS.columns.items() if name != "status"}
+    old = Table(FORECASTS.name, FORECASTS.about, before, FORECASTS.key, FORECASTS.partition)
+    Warehouse(warehouse_settings, [old]).replace(old, forecasts().drop(columns="status"), cutoff=CUTOFF)
+    with pytest.raises(StoreError, match=r"lacks column status.*start a new warehouse"):
+        Warehouse(warehouse_settings).create()
+    assert len(Warehouse(warehouse_settings, [old]).read(old)) == 4
+
+
 def test_many_at_once_create_the_tables_and_write_their_rows(warehouse_settings):
     row = {"step": "extract", "cutoff": CUTOFF, "seconds": 1.5, "outcome": "done",
            "started_at": datetime(2026, 7, 1, tzinfo=UTC), "settings": "d", "code": "c"}
