@@ -1,40 +1,47 @@
-"""The versioned inputs: Delta tables in a folder or bucket. A version of `sales` is a snapshot of everything.
+"""The lake: every night's clean tables as versions of Delta tables, and the panels and shards between the steps.
 
-The sales are committed last, and their commit carries the versions of the other tables: so a snapshot is whole or is
-not there. Old versions are never vacuumed here.
+A snapshot is one version of the table `sales`. The other tables are written first; the commit of `sales` comes last and
+names their versions, so a snapshot is there whole or not at all. No version is ever removed.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, write_deltalake
+import pyarrow.dataset as pads
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from forecasting.data.panel import Panel
 from forecasting.errors import CutoffError, StoreError, some
 from forecasting.settings import LakeSettings
-from forecasting.stores.folders import Folder
-from forecasting.stores.panels import read_panel, write_panel
+from forecasting.stores import frames
+from forecasting.stores.panels import Folder, Panels, Shards
 
-SALES = "sales"
-KEEP = {"delta.logRetentionDuration": "interval 36500 days", "delta.enableExpiredLogCleanup": "false"}
-KEYS = ("item", "store")  # few distinct values, read as categories
+SALES = ("item", "store", "ds", "y")
+KEPT = "interval 36500 days"  # Delta forgets versions after 30 days unless told otherwise
+CONFIGURATION = {
+    "delta.enableExpiredLogCleanup": "false",
+    "delta.logRetentionDuration": KEPT,
+    "delta.deletedFileRetentionDuration": KEPT,
+}
+HOOKS = PostCommitHookProperties(cleanup_expired_logs=False)
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One version of the sales with the versions of all other tables that belong to it.
+    """One committed state of the data.
 
-    id: `sales@<version>`; digest: sha256 of the content that was committed up to it; rows: clean rows of that night.
+    id: `sales@<version>`. digest: SHA-256 of the content. rows: sales rows that this commit brought (not the whole
+    table). versions: Delta version of every other table that belongs to it.
     """
 
     id: str
@@ -44,186 +51,226 @@ class Snapshot:
     versions: Mapping[str, int]
 
 
+@dataclass(frozen=True)
+class _Commit:
+    """A snapshot with what else its Delta commit records.
+
+    content: digest of the window that it brought. since: first day of that window, None = everything up to the cutoff.
+    tables: digest of every other table. categorical: columns of the other tables that came as categoricals.
+    """
+
+    snapshot: Snapshot
+    since: date | None
+    content: str
+    tables: Mapping[str, str]
+    categorical: Mapping[str, list[str]]
+
+
 class Lake:
-    """Snapshots, panels and staged shards below one address."""
+    """Versioned tables, panels and staged shards below `lake.path`: a local folder or an s3:// address."""
 
     def __init__(self, settings: LakeSettings) -> None:
-        self._folder = Folder(settings.path, settings.options)
+        self._folder = Folder.of(settings)
+        self._options = dict(settings.options) or None
+        self._panels, self._shards = Panels(self._folder), Shards(self._folder)
 
     def commit(
         self, cutoff: date, sales: pd.DataFrame, since: date | None, tables: Mapping[str, pd.DataFrame]
     ) -> Snapshot:
-        """Replace the sales from `since` to `cutoff` (up to `cutoff` where None), and each table that has changed.
+        """Replace the sales of `since`..`cutoff` (None: everything up to the cutoff) and keep the later ones.
 
-        The same content again gives the same snapshot back, and no new version.
+        sales: item, store, ds, y (units a day). tables: any other tables, each whole. Where the newest snapshot of this
+        cutoff already holds all of this, it is given back and nothing is written. Raises StoreError for sales outside
+        the window and for a table that cannot be stored.
         """
-        contents = {name: _content(frame) for name, frame in sorted(tables.items())}
-        content = _digest([str(since), str(cutoff), _content(sales), *(f"{k}={v}" for k, v in contents.items())])
-        history = self._snapshots()
-        latest = history[0] if history else None
-        if latest and latest["content"] == content:
-            return _snapshot(latest)
-        filled = {name: frame for name, frame in tables.items() if len(frame.columns)}
-        versions = {name: self._replace(name, frame, contents[name], latest) for name, frame in filled.items()}
-        metadata = {
-            "forecasting": json.dumps(
-                {
-                    "cutoff": cutoff.isoformat(),
-                    "content": content,
-                    "digest": _digest([latest["digest"] if latest else "", content]),
-                    "rows": len(sales),
-                    "versions": versions,
-                    "contents": contents,
-                }
-            )
+        sales = _sales(sales, since, cutoff)
+        content, digests = frames.digest(sales), {name: frames.digest(frame) for name, frame in tables.items()}
+        commits = list(self._commits())
+        same = next((one for one in commits if one.snapshot.cutoff == cutoff), None)
+        if same and same.tables == digests and self._holds(same, sales, since, content):
+            return same.snapshot
+        versions = {}
+        for name, frame in tables.items():
+            if len(frame.columns):
+                there = _version_of(commits, name, digests[name])
+                versions[name] = self._write_table(name, frame) if there is None else there
+        newest = commits[0].snapshot if commits else None
+        whole = newest is None or (since is None and newest.cutoff <= cutoff)  # nothing of earlier snapshots remains
+        record = {
+            "cutoff": cutoff.isoformat(), "since": since.isoformat() if since else None, "content": content,
+            "rows": len(sales), "versions": versions, "tables": digests,
+            "categorical": {name: frames.categorical(frame) for name, frame in tables.items()},
         }
-        self._write_sales(sales, since, cutoff, metadata, bool(latest))
-        return _snapshot(self._snapshots()[0])
+        base = "" if whole or newest is None else newest.digest
+        stated = json.dumps([base, record["since"], record["cutoff"], content, digests], sort_keys=True)
+        record["digest"] = hashlib.sha256(stated.encode()).hexdigest()
+        return self._write_sales(sales, since, cutoff, record)
 
     def snapshot(self, cutoff: date) -> Snapshot:
-        """The newest one of exactly this cutoff, else the newest of a later one, which covers it.
+        """The newest one committed for exactly this cutoff, else the newest one of a later cutoff (callers cut).
 
-        Raises CutoffError where there is none.
+        Raises CutoffError naming the cutoffs that there are.
         """
-        history = [_snapshot(entry) for entry in self._snapshots()]
-        exact = [snapshot for snapshot in history if snapshot.cutoff == cutoff]
-        covering = [snapshot for snapshot in history if snapshot.cutoff > cutoff]
-        if exact or covering:
-            return (exact or covering)[0]
-        there = some(sorted({snapshot.cutoff for snapshot in history}, reverse=True)) or "none"
-        raise CutoffError(f"No snapshot covers cutoff {cutoff}; there are: {there}. Run extract for it.")
+        later, there = None, set()
+        for commit in self._commits():
+            if commit.snapshot.cutoff == cutoff:
+                return commit.snapshot
+            there.add(commit.snapshot.cutoff)
+            if later is None and commit.snapshot.cutoff > cutoff:
+                later = commit.snapshot
+        if later is None:
+            raise CutoffError(
+                f"The lake {self._folder.path} holds no snapshot for the cutoff {cutoff} or a later one; it holds "
+                f"{some(sorted(there, reverse=True)) if there else 'none at all'}. Run extract for this cutoff first "
+                f"(python -m forecasting extract --cutoff {cutoff})."
+            )
+        return later
 
     def newest_cutoff(self) -> date | None:
-        """The latest cutoff of any snapshot."""
-        return max((_snapshot(entry).cutoff for entry in self._snapshots()), default=None)
+        """The latest cutoff of all snapshots; None in an empty lake."""
+        return max((commit.snapshot.cutoff for commit in self._commits()), default=None)
 
-    def read(self, snapshot: str, table: str, columns: list[str] | None = None) -> pd.DataFrame:
-        """A table as of a snapshot; keys as categories, days as datetime64[s]. Empty where the snapshot has none."""
-        version = int(snapshot.removeprefix(f"{SALES}@"))
-        if table != SALES:
-            entry = next((one for one in self._snapshots() if one["version"] == version), None)
-            if entry is None:
-                raise StoreError(f"There is no snapshot {snapshot} in {self._folder.address}.")
-            if table not in entry["versions"]:
-                return pd.DataFrame()
-            version = entry["versions"][table]
-        frame: pd.DataFrame = self._arrow(table, version, columns).to_pandas(split_blocks=True, self_destruct=True)
-        return frame
+    def read(self, snapshot_id: str, table: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """A table as of the snapshot; empty where the snapshot does not have it.
 
-    def write_panel(self, panel: Panel) -> None:
-        """Keep the panel of its cutoff, instead of an earlier one."""
-        write_panel(self._folder, panel)
+        item and store of sales, and what came as categoricals, come back as categoricals; ds as datetime64[s]. Raises
+        StoreError for an id that is no snapshot, and for columns that the table does not have.
+        """
+        commit = self._find(snapshot_id)
+        if table == "sales":
+            return self._read("sales", _version(snapshot_id), ["item", "store"], list(columns or SALES))
+        if table not in commit.snapshot.versions:
+            return pd.DataFrame()
+        return self._read(table, commit.snapshot.versions[table], commit.categorical[table], columns)
 
-    def read_panel(self, cutoff: date) -> Panel:
-        """The panel of a cutoff. Raises CutoffError naming those that exist."""
-        return read_panel(self._folder, cutoff)
+    def write_panel(self, panel: Panel) -> str:
+        """Keep the panel of its cutoff, in place of an earlier one; gives back where it lies."""
+        return self._panels.write(panel)
+
+    def read_panel(self, cutoff: date, snapshot: str | None = None) -> Panel:
+        """The panel of this cutoff (and snapshot). Raises CutoffError naming what there is."""
+        return self._panels.read(cutoff, snapshot)
 
     def write_staged(self, cutoff: date, run_id: str, shard: int, frame: pd.DataFrame) -> None:
-        """One shard of a forecast, until it is published."""
-        self._folder.write_parquet(f"{_staging(cutoff, run_id)}/shard-{shard:04d}.parquet", frame)
+        """Lay one shard of a run down, in place of an earlier try."""
+        self._shards.write(cutoff, run_id, shard, frame)
 
     def read_staged(self, cutoff: date, run_id: str) -> pd.DataFrame:
-        """All shards of a run, in order. Raises StoreError where there is none."""
-        place = _staging(cutoff, run_id)
-        names = [name for name in self._folder.names(place) if name.endswith(".parquet")]
-        if not names:
-            raise StoreError(f"Nothing is staged for cutoff {cutoff} in run {run_id}: run predict before publish.")
-        return self._folder.read_parquets([f"{place}/{name}" for name in names])
+        """All shards of a run, in their order. Raises StoreError where there are none."""
+        return self._shards.read(cutoff, run_id)
 
     def clear_staged(self, cutoff: date, run_id: str) -> None:
-        """Forget the shards of a run."""
-        self._folder.remove(_staging(cutoff, run_id))
+        """Remove the shards of a run."""
+        self._shards.clear(cutoff, run_id)
 
-    def _snapshots(self) -> list[dict[str, Any]]:
-        """Metadata of every snapshot, newest first."""
-        table = self._table(SALES)
-        if table is None:
-            return []
-        entries = [(entry["version"], entry.get("forecasting")) for entry in table.history()]
-        return [{"version": version, **json.loads(text)} for version, text in entries if text]
+    # ------------------------------------------------------------ Delta
 
     def _table(self, name: str, version: int | None = None) -> DeltaTable | None:
+        address = self._folder.at(name)
         try:
-            return DeltaTable(self._folder.at(name), version=version, storage_options=self._folder.options or None)
+            return DeltaTable(address, version=version, storage_options=self._options)
         except TableNotFoundError:
             return None
-        except DeltaError as error:
-            raise StoreError(f"Table {name} in {self._folder.address} cannot be opened: {error}") from None
 
-    def _arrow(self, name: str, version: int, columns: list[str] | None) -> pa.Table:
+    def _commits(self) -> Iterator[_Commit]:
+        """Snapshots, newest first."""
+        table = self._table("sales")
+        for entry in table.history() if table else ():
+            if "forecasting" in entry:
+                yield _commit(int(entry["version"]), json.loads(entry["forecasting"]))
+
+    def _find(self, snapshot_id: str) -> _Commit:
+        for commit in self._commits():
+            if commit.snapshot.id == snapshot_id:
+                return commit
+        known = some(commit.snapshot.id for commit in self._commits()) or "none"
+        raise StoreError(f"The lake {self._folder.path} has no snapshot {snapshot_id!r}. Newest first: {known}.")
+
+    def _holds(self, commit: _Commit, sales: pd.DataFrame, since: date | None, content: str) -> bool:
+        """Whether the snapshot already holds exactly these sales in their window."""
+        if commit.since == since:
+            return commit.content == content
+        rows = _window(since, commit.snapshot.cutoff)
+        there = self._read("sales", _version(commit.snapshot.id), ["item", "store"], SALES, rows)
+        return len(there) == len(sales) and frames.digest(there) == content
+
+    def _read(
+        self, name: str, version: int, categorical: list[str], columns: Sequence[str] | None,
+        rows: pads.Expression | None = None,
+    ) -> pd.DataFrame:
         table = self._table(name, version)
         if table is None:
-            raise StoreError(f"There is no table {name} in {self._folder.address}.")
-        wanted = columns or [field.name for field in table.schema().fields if field.name != "month"]
-        found = table.to_pyarrow_dataset().to_table(columns=wanted)
-        for key in KEYS:
-            if key in wanted and len(found):
-                place = found.schema.get_field_index(key)
-                found = found.set_column(place, key, found.column(key).combine_chunks().dictionary_encode())
-        for place, field in enumerate(found.schema):
-            if pa.types.is_date32(field.type):
-                found = found.set_column(place, field.name, found.column(place).cast(pa.timestamp("s")))
-        return found
+            raise StoreError(f"Table {name!r}, version {version}, is gone from the lake {self._folder.path}.")
+        there = [field.name for field in table.schema().fields]
+        missing = [column for column in columns or () if column not in there]
+        if missing:
+            raise StoreError(f"Table {name!r} of the lake has no column {some(missing)}; it has {', '.join(there)}.")
+        options = pads.ParquetReadOptions(dictionary_columns=set(categorical))
+        data = table.to_pyarrow_dataset(parquet_read_options=options)
+        return frames.to_pandas(data.to_table(columns=list(columns or there), filter=rows))
 
-    def _replace(self, name: str, frame: pd.DataFrame, content: str, latest: Mapping[str, Any] | None) -> int:
-        """Write a table where its content has changed; its version either way."""
-        if latest and latest["contents"].get(name) == content and name in latest["versions"]:
-            return int(latest["versions"][name])
-        write_deltalake(
-            self._folder.at(name), _to_arrow(frame), mode="overwrite", schema_mode="overwrite",
-            storage_options=self._folder.options or None, configuration=KEEP,
-        )
-        table = self._table(name)
-        assert table is not None  # noqa: S101 (it was written a line ago)
-        return int(table.version())
+    def _write_table(self, name: str, frame: pd.DataFrame) -> int:
+        table, data = self._table(name), frames.to_arrow(frame, name)
+        with _writing(name):
+            write_deltalake(
+                table or self._folder.at(name), data, mode="overwrite", schema_mode="overwrite",
+                configuration=CONFIGURATION, storage_options=self._options, post_commithook_properties=HOOKS,
+            )
+        return table.version() if table else 0
 
-    def _write_sales(
-        self, sales: pd.DataFrame, since: date | None, cutoff: date, metadata: dict[str, str], exists: bool
-    ) -> None:
-        limits = [f"ds <= DATE '{cutoff.isoformat()}'"] + ([f"ds >= DATE '{since.isoformat()}'"] if since else [])
-        rows = sales.assign(month=_months(sales["ds"]))
-        write_deltalake(
-            self._folder.at(SALES), _to_arrow(rows), mode="overwrite", partition_by=["month"],
-            predicate=" AND ".join(limits) if exists else None, storage_options=self._folder.options or None,
-            configuration=KEEP, commit_properties=CommitProperties(custom_metadata=metadata),
-        )
+    def _write_sales(self, sales: pd.DataFrame, since: date | None, cutoff: date, record: dict[str, Any]) -> Snapshot:
+        table, data = self._table("sales"), frames.with_month(frames.to_arrow(sales, "sales"))
+        window = f"ds <= '{cutoff}'" + (f" AND ds >= '{since}'" if since else "")
+        with _writing("sales"):
+            write_deltalake(
+                table or self._folder.at("sales"), data, mode="overwrite", predicate=window if table else None,
+                partition_by="month", configuration=CONFIGURATION, storage_options=self._options,
+                post_commithook_properties=HOOKS,
+                commit_properties=CommitProperties(custom_metadata={"forecasting": json.dumps(record)}),
+            )
+        return next(one.snapshot for one in self._commits() if one.snapshot.digest == record["digest"])
 
 
-def _snapshot(entry: Mapping[str, Any]) -> Snapshot:
-    cutoff = date.fromisoformat(entry["cutoff"])
-    return Snapshot(f"{SALES}@{entry['version']}", cutoff, entry["digest"], entry["rows"], entry["versions"])
+@contextmanager
+def _writing(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (DeltaError, OSError) as error:
+        raise StoreError(
+            f"Table {name!r} of the lake cannot be written: {error}. Nothing of this snapshot can be seen. "
+            "See that lake.path can be written and that no second extract runs; then run extract again."
+        ) from error
 
 
-def _staging(cutoff: date, run_id: str) -> str:
-    return f"staged/cutoff={cutoff.isoformat()}/run={hashlib.sha256(run_id.encode()).hexdigest()[:16]}"
+def _sales(sales: pd.DataFrame, since: date | None, cutoff: date) -> pd.DataFrame:
+    """In the types of the table. Raises StoreError for rows outside the window: they would be replaced by nobody."""
+    outside = sales["ds"] > pd.Timestamp(cutoff)
+    if since is not None:
+        outside |= sales["ds"] < pd.Timestamp(since)
+    if outside.any() or sales["ds"].isna().any():
+        days = some(sorted(sales.loc[outside, "ds"].dt.date.unique())) or "rows without a date"
+        raise StoreError(f"Sales of {since or 'the start'} to {cutoff} cannot be committed with other days: {days}.")
+    types = {"item": "category", "store": "category", "ds": "datetime64[s]", "y": "float32"}
+    return sales[list(SALES)].astype(types)
 
 
-def _months(days: pd.Series) -> pd.Series:
-    months = days.to_numpy().astype("datetime64[M]")
-    unique, codes = np.unique(months, return_inverse=True)
-    return pd.Series(pd.Categorical.from_codes(codes, pd.Index(unique.astype(str))), index=days.index)
+def _window(since: date | None, cutoff: date) -> pads.Expression:
+    rows = pads.field("ds") <= pa.scalar(cutoff)
+    return rows if since is None else rows & (pads.field("ds") >= pa.scalar(since))
 
 
-def _to_arrow(frame: pd.DataFrame) -> pa.Table:
-    """Days as date32, keys as plain text columns (Delta has no dictionaries)."""
-    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
-    for place, field in enumerate(table.schema):
-        column = table.column(place)
-        if pa.types.is_timestamp(field.type):
-            table = table.set_column(place, field.name, column.cast(pa.date32(), safe=False))
-        elif pa.types.is_dictionary(field.type) or pa.types.is_null(field.type):
-            table = table.set_column(place, field.name, column.cast(pa.string()))
-    return table
+def _version_of(commits: list[_Commit], name: str, digest: str) -> int | None:
+    """Version of the table that already has this content."""
+    return next((one.snapshot.versions.get(name) for one in commits if one.tables.get(name) == digest), None)
 
 
-def _content(frame: pd.DataFrame) -> str:
-    """Digest of a frame's rows in any order."""
-    if frame.empty:
-        return _digest([*map(str, frame.columns), "0"])
-    rows = pd.util.hash_pandas_object(frame.astype({"y": "float64"}) if "y" in frame else frame, index=False)
-    total = int(rows.to_numpy().sum(dtype=np.uint64))
-    return _digest([*map(str, frame.columns), str(len(frame)), str(total)])
+def _version(snapshot_id: str) -> int:
+    return int(snapshot_id.removeprefix("sales@"))
 
 
-def _digest(parts: list[str]) -> str:
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+def _commit(version: int, record: Mapping[str, Any]) -> _Commit:
+    snapshot = Snapshot(
+        f"sales@{version}", date.fromisoformat(record["cutoff"]), record["digest"], record["rows"], record["versions"]
+    )
+    since = date.fromisoformat(record["since"]) if record["since"] else None
+    return _Commit(snapshot, since, record["content"], record["tables"], record["categorical"])

@@ -1,0 +1,105 @@
+"""Frames to Arrow and back, and digests of them: what the files of the lake hold."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from forecasting.errors import StoreError
+
+TEXT = pa.dictionary(pa.int32(), pa.string())
+
+
+def to_arrow(frame: pd.DataFrame, name: str) -> pa.Table:
+    """In types that Delta has: `ds` as a date, other instants in microseconds, unsigned as signed, no nulls-only type.
+
+    Raises StoreError for a column of mixed types.
+    """
+    try:
+        table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata()
+        return table.cast(pa.schema([pa.field(field.name, _type(field)) for field in table.schema]))
+    except pa.ArrowException as error:
+        raise StoreError(f"Table {name!r} cannot be stored in the lake: {error}. A column holds one type.") from error
+
+
+def _type(field: pa.Field) -> pa.DataType:
+    kind = field.type
+    if field.name == "ds" and (pa.types.is_timestamp(kind) or pa.types.is_null(kind)):
+        return pa.date32()
+    if pa.types.is_timestamp(kind):
+        return pa.timestamp("us", kind.tz)
+    if pa.types.is_null(kind):
+        return pa.string()
+    if pa.types.is_unsigned_integer(kind):
+        return pa.int64()
+    if pa.types.is_dictionary(kind):
+        return TEXT if _is_text(kind.value_type) else kind.value_type
+    return kind
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def with_month(sales: pa.Table) -> pa.Table:
+    """With the text column `month`, by which the files are partitioned: a night touches those of its window only."""
+    months = sales["ds"].to_numpy().astype("datetime64[M]")
+    names, codes = np.unique(months, return_inverse=True)
+    text = pa.array(names.astype(str).tolist(), pa.string())
+    return sales.append_column("month", text.take(pa.array(codes)))
+
+
+def to_pandas(table: pa.Table) -> pd.DataFrame:
+    """Dictionaries as categoricals with sorted categories, dates as datetime64[s]."""
+    frame: pd.DataFrame = table.unify_dictionaries().replace_schema_metadata().to_pandas(date_as_object=False)
+    for column in frame:
+        kind = frame[column].dtype
+        if isinstance(kind, pd.CategoricalDtype):
+            frame[column] = frame[column].cat.set_categories(sorted(kind.categories))
+        elif kind == "datetime64[ms]":  # what Arrow makes of dates, and Parquet of seconds
+            frame[column] = frame[column].astype("datetime64[s]")
+    return frame
+
+
+def categorical(frame: pd.DataFrame) -> list[str]:
+    """Names of the categorical columns of text."""
+    kinds = {str(name): frame[name].dtype for name in frame}
+    return [
+        name
+        for name, kind in kinds.items()
+        if isinstance(kind, pd.CategoricalDtype) and pd.api.types.is_string_dtype(kind.categories.dtype)
+    ]
+
+
+def digest(frame: pd.DataFrame) -> str:
+    """SHA-256 over columns and rows, whatever the order of the rows and whether text is categorical or plain."""
+    total = hashlib.sha256(f"{len(frame)} {[str(name) for name in frame]}".encode())
+    if len(frame.columns):
+        hashed = pd.util.hash_pandas_object(frame, index=False).to_numpy()
+        # The sum and the sum of scrambled hashes, both modulo 2^64: order does not matter, repeated rows do.
+        total.update(hashed.sum(dtype=np.uint64).tobytes())
+        scrambled = (hashed ^ (hashed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
+        total.update(scrambled.sum(dtype=np.uint64).tobytes())
+    return total.hexdigest()
+
+
+def concatenated(tables: Sequence[pa.Table]) -> pa.Table:
+    """One below the other; text that is a dictionary in any of them is one in all."""
+    encoded = {field.name for table in tables for field in table.schema if pa.types.is_dictionary(field.type)}
+    return pa.concat_tables([_encoded(table, encoded) for table in tables], promote_options="permissive")
+
+
+def _encoded(table: pa.Table, encoded: set[str]) -> pa.Table:
+    for position, field in enumerate(table.schema):
+        if field.name in encoded:
+            values = table[field.name]
+            if not pa.types.is_dictionary(field.type):
+                values = values.cast(pa.string()).dictionary_encode()
+            inner = values.type.value_type
+            kind = TEXT if _is_text(inner) else pa.dictionary(pa.int32(), inner)
+            table = table.set_column(position, field.name, values.cast(kind))
+    return table
