@@ -1,0 +1,165 @@
+"""The panel from its tables, by hand: what is zero, what was not observed, and what lies ahead."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from forecasting.data.build import build_panel
+from forecasting.errors import CutoffError, SettingsError
+from forecasting.settings import Settings
+
+START = date(2026, 1, 5)  # a Monday
+NAN = np.nan
+
+
+def settings(extract: dict | None = None, **panel: object) -> Settings:
+    place = {"source": "s", "table": "t"}
+    return Settings.model_validate(
+        {
+            "sources": {"s": {"kind": "sql", "url": "sqlite://"}},
+            "extract": {"sales": place | {"grain": "transactions"}}
+            | {name: place | more for name, more in (extract or {}).items() if isinstance(more, dict)}
+            | {name: more for name, more in (extract or {}).items() if isinstance(more, list)},
+            "panel": {"horizon": 2} | panel,
+        }
+    )
+
+
+def sales(*rows: tuple[str, str, int, float]) -> pd.DataFrame:
+    """item, store, day from START, units."""
+    frame = pd.DataFrame(rows, columns=["item", "store", "day", "y"])
+    frame["ds"] = pd.Timestamp(START) + pd.to_timedelta(frame.pop("day"), unit="D")
+    return frame
+
+
+def day(number: int) -> date:
+    return START + timedelta(days=number)
+
+
+def test_zero_after_the_first_sale_and_unknown_before_it() -> None:
+    tables = {"sales": sales(("A", "S1", 0, 3), ("A", "S1", 2, 1), ("B", "S1", 1, 2))}
+    panel = build_panel(tables, settings(closed="never"), day(3), "sales@0")
+    assert panel.unique_ids.tolist() == ["A_S1", "B_S1"]
+    np.testing.assert_array_equal(panel.y, [[3, 0, 1, 0], [NAN, 2, 0, 0]])
+    assert panel.cutoff == day(3)
+    assert panel.snapshot == "sales@0"
+
+
+def test_nothing_after_the_cutoff_is_in_the_panel() -> None:
+    tables = {"sales": sales(("A", "S1", 0, 3), ("A", "S1", 5, 9), ("C", "S1", 5, 9))}
+    panel = build_panel(tables, settings(), day(1), "s")
+    assert panel.unique_ids.tolist() == ["A_S1"]
+    np.testing.assert_array_equal(panel.y, [[3, 0]])
+    with pytest.raises(CutoffError, match="Nothing was sold at or before 2026-01-04"):
+        build_panel(tables, settings(), day(-1), "s")
+
+
+def test_all_items_times_all_stores_where_asked_for() -> None:
+    tables = {
+        "sales": sales(("A", "S1", 0, 3)),
+        "items": pd.DataFrame({"item": ["A", "B"], "brand": ["x", "y"]}),
+        "stores": pd.DataFrame({"store": ["S1", "S2"], "region": ["n", "s"]}),
+    }
+    panel = build_panel(tables, settings(universe="cross", levels=("region",)), day(0), "s")
+    assert panel.unique_ids.tolist() == ["A_S1", "A_S2", "B_S1", "B_S2"]
+    assert panel.series["brand"].tolist() == ["x", "x", "y", "y"]
+    assert panel.series["region"].tolist() == ["n", "s", "n", "s"]
+    np.testing.assert_array_equal(panel.y[:, 0], [3, NAN, NAN, NAN])
+
+
+def test_a_name_that_two_series_would_share_is_refused() -> None:
+    tables = {"sales": sales(("A", "S1", 0, 3), ("A", "S2", 0, 3))}
+    with pytest.raises(SettingsError, match=r"gives the same name to several series: A\. Use both"):
+        build_panel(tables, settings(unique_id="{item}"), day(0), "s")
+
+
+def test_a_closed_day_is_not_observed_and_a_regular_day_off_is_zero() -> None:
+    """The shop never sells on Sundays; on Wednesday of week 10 it was shut."""
+    rows = [("A", "S1", number, 2.0) for number in range(14 * 7) if number % 7 != 6 and number != 72]
+    panel = build_panel({"sales": sales(*rows)}, settings(), day(14 * 7 - 1), "s")
+    assert np.flatnonzero(np.isnan(panel.y[0])).tolist() == [72]
+    assert panel.y[0, 6] == 0
+
+
+def test_days_without_stock_are_not_observed() -> None:
+    tables = {
+        "sales": sales(("A", "S1", 0, 3), ("A", "S1", 2, 1), ("A", "S2", 0, 1)),
+        "stock": pd.DataFrame({"item": ["A"], "store": ["S1"], "ds": [pd.Timestamp(day(1))], "in_stock": [False]}),
+    }
+    panel = build_panel(tables, settings({"stock": {}}, closed="never"), day(2), "s")
+    np.testing.assert_array_equal(panel.y, [[3, NAN, 1], [1, 0, 0]])
+
+
+def test_prices_hold_until_the_next_row_and_reach_ahead() -> None:
+    prices = pd.DataFrame({"item": ["A", "A"], "store": ["", "S2"], "ds": [day(1), day(3)], "price": [5.0, 4.0]})
+    tables = {
+        "sales": sales(("A", "S1", 0, 1), ("A", "S2", 0, 1)),
+        "prices": prices.assign(ds=pd.to_datetime(prices["ds"])),
+    }
+    panel = build_panel(tables, settings({"prices": {}}), day(2), "s")
+    np.testing.assert_array_equal(panel.known["price"], [[NAN, 5, 5, 5, 5], [NAN, 5, 5, 4, 4]])
+
+
+def test_promotions_events_and_signals() -> None:
+    signals = [
+        {"name": "weather", "known": "afterwards", "source": "s", "table": "t", "by": "region"},
+        {"name": "visits", "known": "ahead", "source": "s", "table": "t", "fill": "zero"},
+        {"name": "size", "known": "static", "source": "s", "table": "t"},
+    ]
+    dated = [("weather", "", "", "n", 0, 7.0), ("weather", "", "", "n", 3, 9.0), ("visits", "", "", "", 3, 4.0)]
+    rows = pd.DataFrame([*dated, ("size", "A", "", "", 0, 2.0)], columns=["signal", "item", "store", "group", "d", "value"])
+    tables = {
+        "sales": sales(("A", "S1", 0, 1), ("A", "S2", 0, 1)),
+        "stores": pd.DataFrame({"store": ["S1", "S2"], "region": ["n", "s"]}),
+        "promotions": pd.DataFrame({"item": ["A"], "store": ["S2"], "ds": [pd.Timestamp(day(3))], "value": [0.2]}),
+        "events": pd.DataFrame({"ds": [pd.Timestamp(day(2))], "event": ["Carnival"]}),
+        "signals": rows.assign(ds=pd.Timestamp(START) + pd.to_timedelta(rows["d"], unit="D")),
+    }
+    wanted = settings({"promotions": {}, "events": {}, "stores": {}, "signals": signals})
+    panel = build_panel(tables, wanted, day(2), "s")
+    np.testing.assert_allclose(panel.known["promotion"], [[0] * 5, [0, 0, 0, 0.2, 0]])
+    assert panel.known["event"].tolist() == [[0, 0, 1, 0, 0]]
+    assert panel.known["event_id"][0, 2] > 0
+    np.testing.assert_array_equal(panel.known["visits"], [[0, 0, 0, 4, 0]])
+    np.testing.assert_array_equal(panel.past["weather"], [[7, 7, 7], [NAN, NAN, NAN]])
+    assert panel.series["size"].tolist() == ["2", "2"]
+
+
+def test_weeks_and_months_are_summed_and_the_open_one_is_left_out() -> None:
+    tables = {"sales": sales(*[("A", "S1", number, 1.0) for number in range(20)])}
+    weeks = build_panel(tables, settings(frequency="W-MON"), day(19), "s")
+    np.testing.assert_array_equal(weeks.y, [[7, 7]])
+    assert weeks.cutoff == day(13)
+    months = {"sales": sales(*[("A", "S1", number, 1.0) for number in range(70)])}
+    panel = build_panel(months, settings(frequency="M"), day(69), "s")
+    np.testing.assert_array_equal(panel.y, [[27, 28]])
+
+
+def test_only_the_newest_history_is_kept_where_asked_for() -> None:
+    tables = {"sales": sales(("A", "S1", 0, 5.0), ("A", "S1", 40, 1.0))}
+    panel = build_panel(tables, settings(history=30, closed="never"), day(40), "s")
+    np.testing.assert_array_equal(panel.y, [[0.0] * 29 + [1.0]])
+
+
+ROWS = st.lists(
+    st.tuples(st.sampled_from("AB"), st.sampled_from(["S1", "S2"]), st.integers(0, 30), st.integers(0, 9).map(float)),
+    min_size=1,
+)
+
+
+@given(ROWS, st.integers(0, 30))
+def test_a_panel_of_an_earlier_cutoff_is_the_later_one_cut(rows: list, cut: int) -> None:
+    """Whatever was sold after a cutoff changes nothing before it."""
+    first = min(row[2] for row in rows)
+    early = day(max(cut, first))
+    tables = {"sales": sales(*rows)}
+    whole = build_panel(tables, settings(closed="never"), day(31), "s")
+    part = build_panel(tables, settings(closed="never"), early, "s")
+    there = pd.Index(whole.unique_ids).get_indexer(part.unique_ids)
+    np.testing.assert_array_equal(whole.until(early).y[there], part.y)
