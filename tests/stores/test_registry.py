@@ -258,7 +258,7 @@ def mlflow_server(tmp_path, monkeypatch, created):
             command, stdout=output, stderr=output, env=environment, cwd=tmp_path, start_new_session=True
         )
     try:
-        for _ in range(240):
+        for _ in range(480):
             assert server.poll() is None, log.read_text()[-2000:]
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
