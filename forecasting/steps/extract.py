@@ -52,7 +52,7 @@ def extract(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -
     with record(settings, run, "extract", cutoff) as outcome:
         lake = Lake(settings.lake)
         newest = lake.newest_cutoff()
-        since = _since(settings, cutoff, newest)
+        since = _since(settings, lake.newest_cutoff(before=cutoff))
         night = _Night()
         _read_others(settings, night, tell)
         sales, read = _read_sales(settings, night, Known(cutoff, *_keys(night), newest), since)
@@ -81,11 +81,12 @@ def extract(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -
         }
 
 
-def _since(settings: Settings, cutoff: date, newest: date | None) -> date | None:
-    """First day that is read again; None on the first night, which reads everything."""
-    if newest is None:
-        return None
-    return min(newest, cutoff) + timedelta(days=1 - settings.extract.correction_days)
+def _since(settings: Settings, before: date | None) -> date | None:
+    """First day that is read: new ones, and those that are corrected late. None on the first night: everything.
+
+    It follows from the night before, not from the newest one, so that a night that runs again reads the same days.
+    """
+    return None if before is None else before + timedelta(days=1 - settings.extract.correction_days)
 
 
 def _read_sales(settings: Settings, night: _Night, known: Known, since: date | None) -> tuple[pd.DataFrame, int]:

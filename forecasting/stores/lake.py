@@ -126,9 +126,10 @@ class Lake:
             )
         return later
 
-    def newest_cutoff(self) -> date | None:
-        """The latest cutoff of all snapshots; None in an empty lake."""
-        return max((commit.snapshot.cutoff for commit in self._commits()), default=None)
+    def newest_cutoff(self, before: date | None = None) -> date | None:
+        """The latest cutoff of all snapshots, or of those before a day; None where there is none."""
+        cutoffs = (commit.snapshot.cutoff for commit in self._commits())
+        return max((cutoff for cutoff in cutoffs if before is None or cutoff < before), default=None)
 
     def read(self, snapshot_id: str, table: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """A table as of the snapshot; empty where the snapshot does not have it.
