@@ -240,7 +240,7 @@ def _insert(connection: sa.Connection, table: sa.Table, rows: pd.DataFrame) -> N
 def _values(values: pd.Series, kind: sa.types.TypeEngine[Any]) -> list[Any]:
     """Values that every driver takes; dates as ISO texts."""
     if not isinstance(kind, sa.DateTime | sa.Date):
-        return values.astype(object).tolist()
+        return values.astype(object).where(values.notna(), None).tolist()
     instants = values.to_numpy(dtype="datetime64[us]")
     if isinstance(kind, sa.Date):
         days: list[Any] = np.datetime_as_string(instants, unit="D").tolist()

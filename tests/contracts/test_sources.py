@@ -1,6 +1,5 @@
 """Every kind of source reads the same small business to the same frame, and complains in the same words."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
@@ -13,26 +12,39 @@ from forecasting.errors import SourceError
 from forecasting.settings import Settings
 from forecasting.sources import KINDS, open_source
 
-SALES = pd.DataFrame({
-    "sku": ["A", "007", "A", None, "A"],
-    "shop": ["S1", "S1", "S2", "S1", "S2"],
-    "day": pd.to_datetime(["2026-01-01", "2026-01-02", "2026-01-02", "2026-01-03", "2026-01-04"]),
-    "units": [3.0, 1.0, -1.0, 2.0, 5.0],
-    "note": ["a", "b", "c", "d", "e"],
-})
+SALES = pd.DataFrame(
+    {
+        "sku": ["A", "007", "A", None, "A"],
+        "shop": ["S1", "S1", "S2", "S1", "S2"],
+        "day": pd.to_datetime(["2026-01-01", "2026-01-02", "2026-01-02", "2026-01-03", "2026-01-04"]),
+        "units": [3.0, 1.0, -1.0, 2.0, 5.0],
+        "note": ["a", "b", "c", "d", "e"],
+    }
+)
 ITEMS = pd.DataFrame({"sku": ["A", "007"], "Category": ["food", "drinks"], "brand": ["x", None]})
 PRICES = pd.DataFrame({"item": ["A", "A", "A"], "week": ["w1", "w2", "w9"], "price": [2.0, 2.5, 9.0]})
-WEEKS = pd.DataFrame({
-    "week": ["w1", "w1", "w2"], "day": pd.to_datetime(["2026-01-02", "2026-01-01", "2026-01-05"]),
-})
-OFFERS = pd.DataFrame({
-    "item": ["A", "007"], "start": pd.to_datetime(["2026-01-01", "2026-01-10"]),
-    "end": pd.to_datetime(["2026-01-05", "2026-01-12"]), "value": [0.1, 0.3],
-})
-CALENDAR = pd.DataFrame({
-    "day": pd.to_datetime(["2026-01-01", "2026-01-02"]), "event": ["New Year", None],
-    "snap_CA": [1.0, 0.0], "snap_TX": [0.0, 1.0],
-})
+WEEKS = pd.DataFrame(
+    {
+        "week": ["w1", "w1", "w2"],
+        "day": pd.to_datetime(["2026-01-02", "2026-01-01", "2026-01-05"]),
+    }
+)
+OFFERS = pd.DataFrame(
+    {
+        "item": ["A", "007"],
+        "start": pd.to_datetime(["2026-01-01", "2026-01-10"]),
+        "end": pd.to_datetime(["2026-01-05", "2026-01-12"]),
+        "value": [0.1, 0.3],
+    }
+)
+CALENDAR = pd.DataFrame(
+    {
+        "day": pd.to_datetime(["2026-01-01", "2026-01-02"]),
+        "event": ["New Year", None],
+        "snap_CA": [1.0, 0.0],
+        "snap_TX": [0.0, 1.0],
+    }
+)
 TABLES = {"sales": SALES, "items": ITEMS, "prices": PRICES, "weeks": WEEKS, "offers": OFFERS, "calendar": CALENDAR}
 
 Business = Callable[..., Settings]
@@ -52,6 +64,8 @@ def business(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Busines
     if schema:
         _execute(source["url"], f"DROP SCHEMA IF EXISTS {schema} CASCADE", f"CREATE SCHEMA {schema}")
 
+    engine = sa.create_engine(source["url"]) if "url" in source else None
+
     def make(extract: dict | None = None, **tables: pd.DataFrame) -> Settings:
         for name, frame in (TABLES | tables).items():
             if kind == "csv":
@@ -59,17 +73,19 @@ def business(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Busines
             elif kind == "parquet":
                 frame.to_parquet(tmp_path / f"{name}.parquet", index=False)
             else:
-                engine = sa.create_engine(source["url"])
                 frame.to_sql(name, engine, schema=schema, index=False, if_exists="replace")
-                engine.dispose()
-        return Settings.model_validate({
-            "sources": {"shop": source}, "extract": _placed(DECLARED | (extract or {}), kind, schema),
-        })
+        return Settings.model_validate(
+            {
+                "sources": {"shop": source},
+                "extract": _placed(DECLARED | (extract or {}), kind, schema),
+            }
+        )
 
     yield make
+    if engine is not None:
+        engine.dispose()
     if schema:
         _execute(source["url"], f"DROP SCHEMA IF EXISTS {schema} CASCADE")
-    shutil.rmtree(tmp_path)
 
 
 DECLARED = {
@@ -78,10 +94,16 @@ DECLARED = {
     "prices": {"of": "prices", "dates": {"of": "weeks", "key": "week", "date": "day"}},
     "promotions": {"of": "offers"},
     "events": {"of": "calendar", "columns": {"ds": "day"}},
-    "signals": [{
-        "of": "calendar", "name": "snap", "known": "ahead", "by": "state", "columns": {"ds": "day"},
-        "wide": {"CA": "snap_CA", "TX": "snap_TX"},
-    }],
+    "signals": [
+        {
+            "of": "calendar",
+            "name": "snap",
+            "known": "ahead",
+            "by": "state",
+            "columns": {"ds": "day"},
+            "wide": {"CA": "snap_CA", "TX": "snap_TX"},
+        }
+    ],
 }
 
 
@@ -93,9 +115,11 @@ def _placed(declared: object, kind: str, schema: str | None) -> object:
         return declared
     placed = {key: _placed(value, kind, schema) for key, value in declared.items() if key != "of"}
     if "of" in declared:
-        place = {"path": f"{declared['of']}.{kind}"} if kind in ("csv", "parquet") else {
-            "table": f"{schema}.{declared['of']}" if schema else declared["of"]
-        }
+        place = (
+            {"path": f"{declared['of']}.{kind}"}
+            if kind in ("csv", "parquet")
+            else {"table": f"{schema}.{declared['of']}" if schema else declared["of"]}
+        )
         placed |= place if "date" in declared else {"source": "shop", **place}
     return placed
 
@@ -110,7 +134,7 @@ def _execute(url: str, *statements: str) -> None:
 
 def typed(frame: pd.DataFrame, dates: tuple[str, ...] = ("ds",), numbers: tuple[str, ...] = ()) -> pd.DataFrame:
     """What screening will do to the values, in short; rows in a fixed order."""
-    made = frame.astype({name: "object" for name in frame.columns})
+    made = frame.astype(dict.fromkeys(frame.columns, "object"))
     for name in dates:
         made[name] = pd.to_datetime(made[name], format="ISO8601").astype("datetime64[s]")
     for name in numbers:
@@ -121,7 +145,10 @@ def typed(frame: pd.DataFrame, dates: tuple[str, ...] = ("ds",), numbers: tuple[
 def rows(frame: pd.DataFrame) -> list[tuple]:
     """Rows as tuples, None where a cell is empty, dates as text."""
     return [
-        tuple(None if pd.isna(cell) else cell.date().isoformat() if isinstance(cell, pd.Timestamp) else cell for cell in row)
+        tuple(
+            None if pd.isna(cell) else cell.date().isoformat() if isinstance(cell, pd.Timestamp) else cell
+            for cell in row
+        )
         for row in frame.itertuples(index=False)
     ]
 
@@ -134,17 +161,23 @@ def test_sales_come_in_our_columns_and_codes_keep_their_zeros(business: Business
     frame = typed(open_source(business(), "sales").read(None, None), numbers=("y",))
     assert list(frame.columns) == ["ds", "item", "store", "y"]
     assert rows(frame) == [
-        ("2026-01-02", "007", "S1", 1.0), ("2026-01-01", "A", "S1", 3.0), ("2026-01-02", "A", "S2", -1.0),
-        ("2026-01-04", "A", "S2", 5.0), ("2026-01-03", None, "S1", 2.0),
+        ("2026-01-02", "007", "S1", 1.0),
+        ("2026-01-01", "A", "S1", 3.0),
+        ("2026-01-02", "A", "S2", -1.0),
+        ("2026-01-04", "A", "S2", 5.0),
+        ("2026-01-03", None, "S1", 2.0),
     ]
 
 
-@pytest.mark.parametrize(("start", "end", "units"), [
-    (date(2026, 1, 2), date(2026, 1, 3), [-1.0, 1.0, 2.0]),  # both ends included
-    (date(2026, 1, 2), None, [-1.0, 1.0, 2.0, 5.0]),
-    (None, date(2026, 1, 1), [3.0]),
-    (date(2027, 1, 1), None, []),
-])
+@pytest.mark.parametrize(
+    ("start", "end", "units"),
+    [
+        (date(2026, 1, 2), date(2026, 1, 3), [-1.0, 1.0, 2.0]),  # both ends included
+        (date(2026, 1, 2), None, [-1.0, 1.0, 2.0, 5.0]),
+        (None, date(2026, 1, 1), [3.0]),
+        (date(2027, 1, 1), None, []),
+    ],
+)
 def test_a_range_includes_both_ends_and_none_is_open(business: Business, start, end, units):
     frame = open_source(business(), "sales").read(start, end)
     assert sorted(pd.to_numeric(frame["y"])) == units
@@ -175,7 +208,9 @@ def test_attributes_keep_their_names_or_the_mapped_one(business: Business):
 def test_a_period_code_becomes_its_first_date(business: Business):
     frame = typed(open_source(business(), "prices").read(None, None), numbers=("price",))
     assert rows(frame) == [("2026-01-01", "A", 2.0), ("2026-01-05", "A", 2.5), (None, "A", 9.0)]
-    assert len(open_source(business(), "prices").read(date(2026, 1, 2), date(2026, 1, 5))) == 2  # w2, and w9 without one
+    assert (
+        len(open_source(business(), "prices").read(date(2026, 1, 2), date(2026, 1, 5))) == 2
+    )  # w2, and w9 without one
 
 
 def test_an_offer_is_read_when_it_touches_the_range(business: Business):
@@ -196,7 +231,9 @@ def test_a_wide_signal_comes_long(business: Business):
 
 
 def test_a_missing_column_is_named_with_what_is_there_and_what_to_change(business: Business):
-    settings = business({"sales": {"of": "sales", "columns": {"item": "skuu", "store": "shop", "ds": "day", "y": "units"}}})
+    settings = business(
+        {"sales": {"of": "sales", "columns": {"item": "skuu", "store": "shop", "ds": "day", "y": "units"}}}
+    )
     with pytest.raises(SourceError) as caught:
         open_source(settings, "sales").read(None, None)
     for part in ("sales", "'skuu'", "Did you mean 'sku'?", "sku, shop, day, units, note", "extract.sales.columns.item"):
