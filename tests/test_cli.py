@@ -134,6 +134,21 @@ def test_a_step_alone_takes_the_newest_snapshot(nights, shop, capsys, step):
     assert step in err
 
 
+def test_what_native_code_prints_is_kept_out_of_the_result(capfd):
+    import ctypes
+
+    from forecasting.cli.report import Report
+
+    with Report().step("train"):
+        ctypes.CDLL(None).puts(b"[LightGBM] [Warning]")
+        print("from Python")  # noqa: T201
+    print("result")  # noqa: T201
+    out, err = capfd.readouterr()
+    assert out == "result\n"
+    assert "[LightGBM] [Warning]" in err
+    assert "from Python" in err
+
+
 def test_results_go_to_stdout_and_progress_to_stderr(nights, shop, capsys):
     code, out, err = ask(capsys, "run", "--conf", shop, "--cutoff", SECOND)
     assert code == 0

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import logging
+import os
 import sys
 import time
 import warnings
@@ -69,11 +71,27 @@ class Report:
             columns[2:2] = [BarColumn(), MofNCompleteColumn()]
         clock = time.perf_counter()
         bar = Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal)
-        with contextlib.redirect_stdout(sys.stderr), bar:
+        with _libraries_to_stderr(), bar:
             step = Step(name, bar, bar.add_task(name, total=parts), self.debug)
             yield step
         self.seconds[name] = round(time.perf_counter() - clock, 2)
         self.console.print(f"{name:<10} {self.seconds[name]:8.1f} s  {step.outcome}".rstrip(), markup=False)
+
+
+@contextlib.contextmanager
+def _libraries_to_stderr() -> Iterator[None]:
+    """Send to stderr what is printed meanwhile, by Python and by native code (LightGBM writes past sys.stdout)."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        with contextlib.suppress(OSError, AttributeError):  # no C library to ask: nothing native was printed
+            ctypes.CDLL(None).fflush(None)
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def result(arguments: Namespace, content: Mapping[str, Any], text: Callable[[], str]) -> None:
@@ -102,7 +120,10 @@ def table(frame: pd.DataFrame, title: str = "") -> str:
     """A frame as plain aligned text, numbers with at most two decimals."""
     if frame.empty:
         return f"{title}\n(no rows)".lstrip()
-    text = _dates_as_text(frame).to_string(index=False, float_format=lambda number: f"{number:,.2f}", na_rep="")
+    shown = _dates_as_text(frame)
+    for name in shown.columns[shown.isna().any()]:
+        shown[name] = shown[name].astype(object).where(shown[name].notna(), "")
+    text = shown.to_string(index=False, float_format=lambda number: f"{number:,.2f}")
     return f"{title}\n{text}".lstrip()
 
 

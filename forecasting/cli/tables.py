@@ -27,7 +27,7 @@ def markdown() -> str:
         "Generated from `forecasting/data/tables.py` by `make docs`; change it there.",
         CONVENTIONS,
         "## Warehouse: what people and tools read",
-        "The view `forecasts_latest` holds the newest published vintage: the rows of `forecasts` with the newest cutoff.",
+        "The view `forecasts_latest` holds the newest published vintage: `forecasts` of the newest cutoff.",
         *(_section(one) for one in WAREHOUSE),
         "## Lake: the versioned inputs (Delta Lake)",
         *(_section(one) for one in LAKE),
