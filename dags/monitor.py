@@ -1,0 +1,38 @@
+"""# Monitor: how good were we?
+
+Scores past vintages against the sales that are known by now: table `scores`, by level, group and distance, beside
+seasonal naive.
+
+*Starts* when a vintage is published, or by hand.
+"""
+
+from airflow.sdk import PartitionedAssetTimetable, dag, task
+
+from forecasting import orchestration as house
+
+
+@dag(
+    schedule=PartitionedAssetTimetable(assets=house.FORECASTS),
+    start_date=house.START,
+    catchup=False,
+    max_active_runs=1,
+    default_args=house.DEFAULTS,
+    doc_md=__doc__,
+    tags=["demand", "nightly"],
+    params={"cutoff": house.cutoff_param()},
+)
+def monitor():
+    """The DAG."""
+
+    @task
+    def score_past_vintages(**context):
+        """Forecasts of past nights against what was sold since."""
+        with house.night(context) as (settings, cutoff, run):
+            from forecasting.steps.monitor import monitor as step
+
+            return step(settings, cutoff, run)
+
+    score_past_vintages()
+
+
+monitor()

@@ -1,0 +1,1 @@
+"""Start a real Airflow beside the embedded stores, run a night through it, show it, stop it: `make run`, `make ui`."""

@@ -1,0 +1,172 @@
+"""What the DAGs share: assets, clock, the cutoff of a run, forms, retries. The only module that imports airflow.
+
+The cutoff travels as the partition key of the assets. Nothing heavy is imported here: every task parses its DAG file
+anew, and the steps are imported inside the tasks.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from airflow.sdk import Asset, CronTriggerTimetable, Param
+from airflow.sdk.exceptions import AirflowFailException
+
+from forecasting.errors import CutoffError, DataQualityError, PublishError, SettingsError, TableError
+
+if TYPE_CHECKING:
+    from forecasting.settings import Settings
+    from forecasting.steps.run import Run
+
+CONF = "FORECASTING_CONF"
+SCHEDULE = "FORECASTING_SCHEDULE"
+POOL = os.environ.get("FORECASTING_POOL", "training")
+# What another try cannot mend; a database that is away for a minute can.
+FINAL = (SettingsError, DataQualityError, CutoffError, TableError, PublishError)
+
+PANEL = Asset(name="panel", uri="x-forecasting://panel", group="demand")
+CHAMPION = Asset(name="champion", uri="x-forecasting://champion", group="demand")
+FORECASTS = Asset(name="forecasts", uri="x-forecasting://forecasts", group="demand")
+
+START = datetime(2020, 1, 1, tzinfo=UTC)
+DEFAULTS: dict[str, Any] = {
+    "owner": "forecasting",
+    "retries": 2,
+    "retry_delay": timedelta(seconds=float(os.environ.get("FORECASTING_RETRY_SECONDS", "60"))),
+    "retry_exponential_backoff": True,
+    "execution_timeout": timedelta(hours=1),
+}
+
+
+def conf_path() -> Path:
+    """The configuration file of this deployment: FORECASTING_CONF, or the demo's."""
+    return Path(os.environ.get(CONF, "conf/demo.toml"))
+
+
+def _section(name: str) -> dict[str, Any]:
+    """A section as it stands in the file, for what a DAG file must know while it is parsed."""
+    try:
+        content = tomllib.loads(conf_path().read_text(encoding="utf-8")).get(name, {})
+    except (OSError, tomllib.TOMLDecodeError):
+        return {}  # the tasks say what is wrong with the file; a DAG that cannot be parsed could not
+    return content if isinstance(content, dict) else {}
+
+
+def zone() -> str:
+    """Time zone of the schedule and of business days."""
+    return str(_section("extract").get("timezone", "UTC"))
+
+
+def clock() -> CronTriggerTimetable | None:
+    """When the night starts; none where FORECASTING_SCHEDULE is off and nights are started by hand."""
+    if os.environ.get(SCHEDULE, "on").lower() == "off":
+        return None
+    return CronTriggerTimetable(str(_section("extract").get("schedule", "0 3 * * *")), timezone=zone())
+
+
+def cutoff_param() -> Param:
+    """The form's field for the last day whose sales are known."""
+    return Param(
+        None,
+        type=["null", "string"],
+        format="date",
+        title="Cutoff",
+        description="Last day whose sales are known. Empty: the day before the run, or the cutoff that started it.",
+    )
+
+
+def training_params() -> dict[str, Param]:
+    """The form of `train`."""
+    models = list(_section("train").get("models", ["seasonal_naive", "seasonal_mean", "lightgbm", "arima"]))
+    return {
+        "force": Param(
+            False, type="boolean", title="Train now", description="Train whatever the champion's age."
+        ),
+        "models": Param(
+            None,
+            type=["null", "array"],
+            items={"type": "string", "pattern": "^[a-z][a-z0-9_]*$"},
+            examples=models,
+            title="Models",
+            description="Candidates; none chosen: those of the configuration.",
+        ),
+        "horizon": horizon_param(),
+    }
+
+
+def forecast_params() -> dict[str, Param]:
+    """The form of `forecast`."""
+    return {
+        "series": Param(
+            None,
+            type=["null", "array"],
+            items={"type": "string", "minLength": 1, "pattern": "^[^'\\\\]+$"},
+            title="Series",
+            description="Only these, by name or with * as in BREAD_*; none: all.",
+        ),
+        "horizon": horizon_param(),
+    }
+
+
+def horizon_param() -> Param:
+    """Periods ahead; empty: as configured."""
+    return Param(
+        None, type=["null", "integer"], minimum=1, maximum=400, title="Horizon", description="Periods ahead."
+    )
+
+
+def cutoff_of(context: Mapping[str, Any]) -> date:
+    """Cutoff of a run: the form's, else its partition's, else the day before the run's own business day.
+
+    A night that starts on the 2nd works on the sales until the 1st. A backfill's run has the date that it stands for.
+    """
+    given, run = context["params"].get("cutoff"), context["dag_run"]
+    if given:
+        return date.fromisoformat(str(given))
+    if run.partition_key:
+        return date.fromisoformat(run.partition_key[:10])
+    moment = run.logical_date or run.run_after
+    business_day: datetime = moment.astimezone(ZoneInfo(zone()))
+    return business_day.date() - timedelta(days=1)
+
+
+def changes_of(params: Mapping[str, Any]) -> list[str]:
+    """What a form says, as settings: `panel.horizon=14`. A field left empty changes nothing."""
+    changes = []
+    for field, key in (("horizon", "panel.horizon"), ("models", "train.models"), ("series", "forecast.series")):
+        value = params.get(field)
+        if value:
+            changes.append(f"{key}={_toml(value)}")
+    if params.get("force"):
+        changes.append("train.force=true")
+    return changes
+
+
+def _toml(value: Any) -> str:
+    return "[" + ", ".join(f"'{item}'" for item in value) + "]" if isinstance(value, list) else str(value)
+
+
+@contextmanager
+def night(context: Mapping[str, Any]) -> Iterator[tuple[Settings, date, Run]]:
+    """Settings, cutoff and run of a task; an error that another try cannot mend fails the task at once."""
+    from forecasting.settings import load
+    from forecasting.steps.run import Run
+
+    try:
+        settings = load(conf_path(), changes_of(context["params"]))
+        run = context["dag_run"]
+        yield settings, cutoff_of(context), Run(f"{run.dag_id}__{run.run_id}")
+    except FINAL as error:
+        raise AirflowFailException(f"{type(error).__name__}: {error}") from error
+
+
+def announce(outlet_events: Any, asset: Asset, cutoff: date, facts: Mapping[str, Any]) -> None:
+    """Emit the asset's event for the partition of this cutoff, with what came out."""
+    outlet_events[asset].extra = dict(facts)
+    outlet_events[asset].add_partitions(cutoff.isoformat())
