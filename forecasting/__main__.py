@@ -46,6 +46,8 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, run one command, and turn errors into a message and an exit code."""
     arguments = parser().parse_args(argv)
+    # Waiting threads of LightGBM sleep instead of spinning: beside a busy process that is 1.5 s instead of 4 and more.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     module, function = COMMANDS[arguments.command].target.split(":")
     try:
         return int(getattr(importlib.import_module(module), function)(arguments))

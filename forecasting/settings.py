@@ -94,7 +94,7 @@ class SignalTable(SourceTable):
     Columns: `ds`, `value`, and optionally `item`, `store` or the attribute named in `by`.
     """
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="becomes the name of a feature")
     known: Literal["ahead", "afterwards", "static"] = Field(
         description="ahead: its future values are in the table; afterwards: only its past may be used; static: no date"
     )
@@ -154,12 +154,12 @@ class LightgbmSettings(Section):
     """`[train.lightgbm]`."""
 
     rows: Count = Field(600_000, description="training rows at most (series x cutoff x horizon, sampled)")
-    trees: Count = 150
-    leaves: int = Field(63, ge=2)
-    learning_rate: float = Field(0.08, gt=0, le=1)
-    objective: Literal["tweedie", "poisson", "regression"] = "tweedie"
+    trees: Count = Field(150, description="boosting rounds")
+    leaves: int = Field(63, ge=2, description="leaves of a tree at most")
+    learning_rate: float = Field(0.08, gt=0, le=1, description="share of each tree that counts")
+    objective: Literal["tweedie", "poisson", "regression"] = Field("tweedie", description="loss that the trees lower")
     origins: Count = Field(26, description="past cutoffs that training rows are measured at")
-    min_rows_leaf: Count = 100
+    min_rows_leaf: Count = Field(100, description="training rows in a leaf at least")
 
 
 class ArimaSettings(Section):
@@ -186,7 +186,7 @@ class TrainSettings(Section):
     refit: Literal["auto", "always", "never"] = Field(
         "auto", description="fit anew at each fold; auto: only the cheap models where the panel is large"
     )
-    seed: int = 7
+    seed: int = Field(7, description="of every draw in a training: the same data gives the same model")
     lightgbm: LightgbmSettings = LightgbmSettings()
     arima: ArimaSettings = ArimaSettings()
 
@@ -221,9 +221,9 @@ class WarehouseSettings(Section):
 class MlflowSettings(Section):
     """`[mlflow]`."""
 
-    tracking_uri: str = "sqlite:///var/mlflow.db"
+    tracking_uri: str = Field("sqlite:///var/mlflow.db", description="any URI that MLflow understands")
     artifacts: str | None = Field("var/mlartifacts", description="artifact folder of a new experiment (embedded store)")
-    experiment: str = "demand"
+    experiment: str = Field("demand", description="name of the experiment that trainings are logged in")
     model: str = Field("demand", description="name of the registered model")
 
 
@@ -236,17 +236,17 @@ class RuntimeSettings(Section):
 class DemoSettings(Section):
     """`[demo]`: the made-up retailer."""
 
-    seed: int = 11
-    stores: Count = 10
-    items: Count = 60
+    seed: int = Field(11, description="another seed, another shop")
+    stores: Count = Field(10, description="shops")
+    items: Count = Field(60, description="products, not all sold everywhere and always")
     days: int = Field(730, ge=120, description="days of history before the first night")
-    first_cutoff: str = Field("2026-06-30", pattern=r"^\d{4}-\d{2}-\d{2}$")
+    first_cutoff: str = Field("2026-06-30", description="day before the first night", pattern=r"^\d{4}-\d{2}-\d{2}$")
 
 
 class Settings(Section):
     """The whole configuration of one deployment."""
 
-    name: str = Field("demand", pattern=r"^[a-z][a-z0-9_]*$")
+    name: str = Field("demand", description="names the assets and DAGs", pattern=r"^[a-z][a-z0-9_]*$")
     sources: dict[str, Annotated[SqlSource | FileSource, Field(discriminator="kind")]]
     extract: Extract
     screen: Screen = Screen()

@@ -248,6 +248,16 @@ def test_every_section_is_frozen_and_closed():
         assert section.__doc__, section
 
 
+def test_every_knob_says_what_it_is():
+    bare = [
+        f"{section.__name__}.{name}"
+        for section in sections()
+        for name, field in section.model_fields.items()
+        if field.annotation in (int, float, str, bool) and not field.description
+    ]
+    assert bare == []
+
+
 EXAMPLES = sorted(Path(__file__).parent.parent.glob("conf/**/*.toml"))
 
 
