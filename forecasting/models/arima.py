@@ -240,7 +240,7 @@ def _share_out(panel: Panel, level: Level, seasonal: Vector, totals: Vector) -> 
     """(n_series, horizon): each group's total, shared by the seasonal means of its observed members."""
     if level.name == SERIES:
         return totals.copy()
-    observed = np.isfinite(panel.y).any(axis=1)[:, None]
+    observed = np.isfinite(panel.y).any(axis=1, keepdims=True)
     weight: Vector = np.where(observed, seasonal + 1e-9, 0)  # where all are zero, all get the same
     whole: Vector = np.maximum(level.sum(weight), 1e-30)
     return weight / whole[level.codes] * totals[level.codes]
