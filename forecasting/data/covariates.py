@@ -94,10 +94,8 @@ def static_signals(series: pd.DataFrame, rows: pd.DataFrame, settings: Settings)
 
 def forward(values: Matrix) -> Matrix:
     """Each gap takes the value before it."""
-    place = np.where(np.isfinite(values), np.arange(values.shape[1]), -1)
-    newest = np.maximum.accumulate(place, axis=1)
-    filled = np.take_along_axis(values, np.maximum(newest, 0), axis=1)
-    return np.where(newest >= 0, filled, np.nan).astype(np.float32)
+    filled = pd.DataFrame(values.T).ffill().to_numpy()
+    return np.ascontiguousarray(filled.T, dtype=np.float32)
 
 
 def _signal(rows: pd.DataFrame, signal: SignalTable, grid: Grid) -> Matrix:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -13,6 +14,7 @@ from forecasting.data.frequency import Frequency
 
 Positions = NDArray[np.intp]
 NONE, ALL = -1, -2  # a key that no series has; a row that holds for every key
+FAR = np.iinfo(np.int32).max  # a period after all others
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,23 @@ class Grid:
         return len(self.periods) + self.horizon
 
     def columns(self, days: pd.Series) -> Positions:
-        """(n_rows,) period of each day from 0; below 0 before the panel; large after it or without a date."""
+        """(n_rows,) period of each day from 0; -1 before the panel; FAR after it or without a date."""
+        values = days.to_numpy().astype("datetime64[D]")
+        first = self.periods[0].to_datetime64().astype("datetime64[D]")
+        place = (values - first).astype(np.int64)
+        # Looked up by day, as millions of rows have a few thousand days. NaT is a very low number.
+        lookup = self._by_day
+        found: Positions = lookup[np.clip(place, -1, len(lookup) - 2)]
+        found[np.isnat(values)] = FAR
+        return found
+
+    @cached_property
+    def _by_day(self) -> Positions:
+        """Period of each day of the panel and its horizon; then FAR for later days and -1 for earlier ones."""
         whole = self.periods.append(self.frequency.range(self.periods[-1], self.horizon + 1)[1:])
-        starts = self.frequency.starts(pd.DatetimeIndex(days.fillna(pd.Timestamp("9999-01-01"))))
-        found = np.asarray(whole.searchsorted(starts, side="right"), dtype=np.intp) - 1
-        return np.where(starts > whole[-1], np.iinfo(np.int32).max, found)
+        days = pd.date_range(whole[0], self.frequency.end(whole[-1]))
+        inside = np.asarray(whole.searchsorted(self.frequency.starts(days)), dtype=np.intp)
+        return np.append(inside, [FAR, -1])
 
     def cells(self, rows: pd.DataFrame) -> tuple[Positions, Positions, Positions]:
         """Series, period and source row of every cell that the rows hold for; an empty item or store means all.
@@ -55,6 +69,12 @@ class Grid:
         """
         columns = self.columns(rows["ds"])
         item, store = self._codes(rows, "item", self.items), self._codes(rows, "store", self.stores)
+        if min(item.min(initial=0), store.min(initial=0)) > ALL:
+            found = self.table[item, store]  # NONE is the last row and column, where there is no series
+            if found.min(initial=0) >= 0:
+                return found, columns, np.arange(len(found))
+            taken = np.flatnonzero(found >= 0)
+            return found[taken], columns[taken], taken
         series, source = [], []
         for all_items, all_stores in ((False, False), (False, True), (True, False), (True, True)):
             right_items = item == ALL if all_items else item >= 0
@@ -85,7 +105,7 @@ class Grid:
         if not isinstance(values.dtype, pd.CategoricalDtype):
             values = values.astype("category")
         categories = values.cat.categories.astype("str")
-        codes = np.where(known.get_indexer(categories) >= 0, known.get_indexer(categories), NONE)
+        codes = known.get_indexer(categories)
         codes = np.where((categories == "") & (codes == NONE), ALL, codes)
         found: Positions = np.append(codes, ALL)[values.cat.codes.to_numpy()].astype(np.intp)
         return found

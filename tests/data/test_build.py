@@ -87,6 +87,14 @@ def test_a_closed_day_is_not_observed_and_a_regular_day_off_is_zero() -> None:
     assert panel.y[0, 6] == 0
 
 
+@given(st.sets(st.integers(0, 97), max_size=12), st.integers(20, 97))
+def test_whether_a_day_was_closed_does_not_depend_on_what_came_later(shut: set[int], cut: int) -> None:
+    tables = {"sales": sales(("A", "S1", 0, 1.0), *[("A", "S1", d, 2.0) for d in range(1, 98) if d not in shut])}
+    whole = build_panel(tables, settings(), day(97), "s")
+    part = build_panel(tables, settings(), day(cut), "s")
+    np.testing.assert_array_equal(whole.until(day(cut)).y, part.y)
+
+
 def test_days_without_stock_are_not_observed() -> None:
     tables = {
         "sales": sales(("A", "S1", 0, 3), ("A", "S1", 2, 1), ("A", "S2", 0, 1)),
@@ -113,7 +121,8 @@ def test_promotions_events_and_signals() -> None:
         {"name": "size", "known": "static", "source": "s", "table": "t"},
     ]
     dated = [("weather", "", "", "n", 0, 7.0), ("weather", "", "", "n", 3, 9.0), ("visits", "", "", "", 3, 4.0)]
-    rows = pd.DataFrame([*dated, ("size", "A", "", "", 0, 2.0)], columns=["signal", "item", "store", "group", "d", "value"])
+    columns = ["signal", "item", "store", "group", "d", "value"]
+    rows = pd.DataFrame([*dated, ("size", "A", "", "", 0, 2.0)], columns=columns)
     tables = {
         "sales": sales(("A", "S1", 0, 1), ("A", "S2", 0, 1)),
         "stores": pd.DataFrame({"store": ["S1", "S2"], "region": ["n", "s"]}),
@@ -148,18 +157,18 @@ def test_only_the_newest_history_is_kept_where_asked_for() -> None:
 
 
 ROWS = st.lists(
-    st.tuples(st.sampled_from("AB"), st.sampled_from(["S1", "S2"]), st.integers(0, 30), st.integers(0, 9).map(float)),
+    st.tuples(st.sampled_from("AB"), st.sampled_from(["S1", "S2"]), st.integers(0, 99), st.integers(0, 9).map(float)),
     min_size=1,
 )
 
 
-@given(ROWS, st.integers(0, 30))
-def test_a_panel_of_an_earlier_cutoff_is_the_later_one_cut(rows: list, cut: int) -> None:
+@given(ROWS, st.integers(0, 100), st.sampled_from(["auto", "never"]))
+def test_a_panel_of_an_earlier_cutoff_is_the_later_one_cut(rows: list, cut: int, closed: str) -> None:
     """Whatever was sold after a cutoff changes nothing before it."""
     first = min(row[2] for row in rows)
     early = day(max(cut, first))
     tables = {"sales": sales(*rows)}
-    whole = build_panel(tables, settings(closed="never"), day(31), "s")
-    part = build_panel(tables, settings(closed="never"), early, "s")
+    whole = build_panel(tables, settings(closed=closed), day(100), "s")
+    part = build_panel(tables, settings(closed=closed), early, "s")
     there = pd.Index(whole.unique_ids).get_indexer(part.unique_ids)
     np.testing.assert_array_equal(whole.until(early).y[there], part.y)
