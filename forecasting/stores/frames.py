@@ -37,6 +37,8 @@ def _type(field: pa.Field) -> pa.DataType:
     if pa.types.is_unsigned_integer(kind):
         return pa.int64()
     if pa.types.is_dictionary(kind):
+        if pa.types.is_null(kind.value_type):  # a categorical without any category
+            return pa.string()
         return TEXT if _is_text(kind.value_type) else kind.value_type
     return kind
 
@@ -47,10 +49,10 @@ def _is_text(kind: pa.DataType) -> bool:
 
 def with_month(sales: pa.Table) -> pa.Table:
     """With the text column `month`, by which the files are partitioned: a night touches those of its window only."""
-    months = sales["ds"].to_numpy().astype("datetime64[M]")
-    names, codes = np.unique(months, return_inverse=True)
-    text = pa.array(names.astype(str).tolist(), pa.string())
-    return sales.append_column("month", text.take(pa.array(codes)))
+    days = sales["ds"].cast(pa.int32()).to_numpy()
+    first, last = (int(days.min()), int(days.max())) if len(days) else (0, 0)
+    names = np.arange(first, last + 1).astype("datetime64[D]").astype("datetime64[M]").astype(str)
+    return sales.append_column("month", pa.array(names.tolist(), pa.string()).take(pa.array(days - first)))
 
 
 def to_pandas(table: pa.Table) -> pd.DataFrame:

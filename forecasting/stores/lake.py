@@ -24,7 +24,7 @@ from forecasting.data.panel import Panel
 from forecasting.errors import CutoffError, StoreError, some
 from forecasting.settings import LakeSettings
 from forecasting.stores import frames
-from forecasting.stores.panels import Folder, Panels, Shards
+from forecasting.stores.panels import Folder, Panels, Shards, delta_options
 
 SALES = ("item", "store", "ds", "y")
 KEPT = "interval 36500 days"  # Delta forgets versions after 30 days unless told otherwise
@@ -71,7 +71,7 @@ class Lake:
 
     def __init__(self, settings: LakeSettings) -> None:
         self._folder = Folder.of(settings)
-        self._options = dict(settings.options) or None
+        self._options = delta_options(settings) or None
         self._panels, self._shards = Panels(self._folder), Shards(self._folder)
 
     def commit(

@@ -26,10 +26,13 @@ from forecasting.errors import CutoffError, StoreError, some
 from forecasting.settings import LakeSettings
 from forecasting.stores import frames
 
-# The options are those of Delta's object store; fsspec calls the same things differently.
+# Options may have the names of fsspec, as those of file sources do, or those of Delta's object store.
 NAMES = {
-    "aws_access_key_id": "key", "aws_secret_access_key": "secret", "aws_session_token": "token",
-    "aws_endpoint_url": "endpoint_url", "aws_endpoint": "endpoint_url",
+    "key": "aws_access_key_id",
+    "secret": "aws_secret_access_key",
+    "token": "aws_session_token",
+    "endpoint_url": "aws_endpoint_url",
+    "region_name": "aws_region",
 }
 
 
@@ -47,12 +50,12 @@ class Folder:
         address = settings.path.removeprefix("file://").rstrip("/")
         if "://" not in address:
             return cls(str(Path(address).absolute()), fsspec.filesystem("file"), local=True)
-        options = {key.lower(): value for key, value in settings.options.items()}
-        renamed: dict[str, Any] = {NAMES[key]: value for key, value in options.items() if key in NAMES}
-        if "aws_region" in options:
-            renamed["client_kwargs"] = {"region_name": options["aws_region"]}
+        stated = delta_options(settings)
+        options: dict[str, Any] = {ours: stated[theirs] for ours, theirs in NAMES.items() if theirs in stated}
+        if "region_name" in options:
+            options["client_kwargs"] = {"region_name": options.pop("region_name")}
         try:
-            return cls(address, fsspec.filesystem(address.split("://")[0], **renamed), local=False)
+            return cls(address, fsspec.filesystem(address.split("://")[0], **options), local=False)
         except (ValueError, ImportError) as error:
             raise StoreError(f"lake.path = {settings.path!r} is no folder and no s3:// address: {error}") from error
 
@@ -92,6 +95,14 @@ class Folder:
             shutil.rmtree(self.at(*parts), ignore_errors=True)
         elif self.files.exists(self.at(*parts)):
             self.files.rm(self.at(*parts), recursive=True)
+
+
+def delta_options(settings: LakeSettings) -> dict[str, str]:
+    """Storage options as Delta wants them."""
+    options = {NAMES.get(key.lower(), key.lower()): value for key, value in settings.options.items()}
+    if options.get("aws_endpoint_url", "").startswith("http://"):
+        options.setdefault("aws_allow_http", "true")
+    return options
 
 
 class Panels:
