@@ -98,13 +98,13 @@ class DirectLightgbm:
         origins = self._origins(panel, horizon)
         random = np.random.default_rng(self.seed)
         parts, targets = [], []
-        quota = max(1, self.settings.rows // len(origins))
+        quota = max(1, self.settings.rows // max(1, len(origins)))
         for origin in origins:
             rows, steps = _sample(panel, origin, horizon, quota, random)
             if len(rows):
                 parts.append(features.build(panel.first(origin), rows, steps, words))
                 targets.append(panel.y[rows, origin - 1 + steps])
-        if not parts:
+        if not any(target.any() for target in targets):
             raise ModelError(
                 f"LightGBM found no target to learn from in {len(panel.periods)} periods of {len(panel.y)} series: "
                 "it needs at least two seasons of sales."
@@ -158,9 +158,12 @@ class DirectLightgbm:
         try:
             content = json.loads((folder / SPEC_FILE).read_text(encoding="utf-8"))
             model = cls(LightgbmSettings(**content["settings"]), content["threads"], content["seed"])
-            model._booster = lgb.Booster(model_file=folder / MODEL_FILE)
+            text = (folder / MODEL_FILE).read_text(encoding="utf-8")
+            if "\nend of parameters\n" not in text:
+                raise ValueError(f"{MODEL_FILE} is cut off")  # LightGBM would end the whole process over it
+            model._booster = lgb.Booster(model_str=text)
             model.spec = content["spec"]
-        except (OSError, ValueError, KeyError, lgb.basic.LightGBMError) as error:
+        except (OSError, ValueError, KeyError, TypeError, lgb.basic.LightGBMError) as error:
             raise ArtifactError(f"{folder} does not hold a LightGBM model: {error}") from None
         return model
 
