@@ -91,6 +91,7 @@ def airflow(home: Path, conf: Path, clock: bool, patience: float = 180) -> Itera
         password = _password(home)
         url = f"http://127.0.0.1:{api}"
         environment = os.environ | QUIET | _settings(home, url, (api, worker_logs, trigger_logs))
+        environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"  # standalone asks it
         environment |= {"FORECASTING_CONF": str(conf.resolve()), "FORECASTING_SCHEDULE": "on" if clock else "off"}
         with (home / "standalone.log").open("wb") as log:
             process = start([str(Path(sys.executable).with_name("airflow")), "standalone"], environment, log)
