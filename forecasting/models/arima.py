@@ -27,7 +27,7 @@ from forecasting.models.sarimax import FAILURES, Facts, Fitted, Vector, forecast
 from forecasting.settings import ArimaSettings, Settings
 
 SPEC_FILE = "arima.json"
-SECONDS = (2e-3, 4e-4)  # seconds a period, for a whole search and for the first order only
+WHOLE, FIRST = (0.15, 1e-3), (0.04, 2.5e-4)  # seconds a group and a period: a whole search, the first order only
 LATE = 3.0  # times the allowed seconds, after which the rest is not fitted at all
 APART = ("price", "event_id")  # known covariates that mean nothing as a mean over a group
 MOST_KNOWN = 4
@@ -77,7 +77,7 @@ class Arima:
         fitted = search(facts, quick)
         self.groups[label] = fitted
         if fitted is None:
-            self.notes[label] = "too short, constant or degenerate for ARIMA"
+            self.notes[label] = "too short or degenerate for ARIMA"
         elif quick:
             self.notes[label] = "first order only, for want of time"
         elif not fitted.converged:
@@ -86,7 +86,7 @@ class Arima:
     def _searches(self, all_facts: list[Facts]) -> int:
         """How many groups get a whole search within the time, by the fixed price of a period."""
         periods = len(all_facts[0].y)
-        whole, first = (periods * price for price in SECONDS)
+        whole, first = (a_group + periods * a_period for a_group, a_period in (WHOLE, FIRST))
         left = self.settings.seconds - len(all_facts) * first
         return int(max(0.0, left) / (whole - first))
 

@@ -102,6 +102,10 @@ class Fitted:
         )
 
 
+# What a series that never changed gets, since it says nothing of its own: exponential smoothing with weight 0.1.
+SMOOTHING = Fitted(Order((0, 1, 1)), (-0.9, 1e-6), scale=1.0, aicc=0.0, converged=True)
+
+
 def candidates(frequency: Frequency, observed: int) -> list[Order]:
     """Orders worth trying on so many observations, the cheapest and most robust first; none for fewer than ten."""
     season = frequency.season
@@ -122,9 +126,11 @@ def search(facts: Facts, quick: bool = False) -> Fitted | None:
     terms. `quick`: only the first candidate.
     """
     orders = candidates(facts.frequency, int(np.isfinite(facts.y).sum()))
-    scale = float(np.nanmean(np.abs(facts.y))) if orders else 0.0
-    if not scale > 0 or float(np.nanstd(facts.y)) < 1e-6 * scale:
+    if not orders:
         return None
+    scale = float(np.nanmean(np.abs(facts.y)))
+    if float(np.nanstd(facts.y)) <= 1e-6 * scale:
+        return replace(SMOOTHING, scale=scale or 1.0)
     scaled = replace(facts, y=facts.y / scale)
     common = _explained(scaled.y, orders)
     best = _best(scaled, orders[: 1 if quick else None], common)

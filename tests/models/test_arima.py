@@ -1,0 +1,249 @@
+"""ARIMA: what it is fitted on, what it learns, how totals are shared out, and when it is not believed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from forecasting.data.frequency import Frequency
+from forecasting.data.hierarchy import group
+from forecasting.data.panel import Panel
+from forecasting.errors import ModelError
+from forecasting.models.arima import Arima, finest, insane, totals
+from forecasting.models.naive import SeasonalMean
+from forecasting.models.sarimax import Fitted, Order, candidates
+from forecasting.settings import ArimaSettings
+from tests.panels import panel_of, seasonal_panel
+
+NAN = float("nan")
+DAYS = 112
+
+
+def noisy(level: float | np.ndarray, seed: int = 3, count: int = DAYS) -> np.ndarray:
+    return np.random.default_rng(seed).poisson(level, count).astype(np.float64)
+
+
+def shops(rows: list[list[float]], levels: tuple[str, ...] = ("state", "kind")) -> Panel:
+    """Series of states X, X, Y, Y, ... and kinds a, b, a, b, ..."""
+    count = range(len(rows))
+    series = pd.DataFrame(
+        {
+            "unique_id": [f"s{number}" for number in count],
+            "state": [f"{'XYZ'[number // 2]}" for number in count],
+            "kind": ["ab"[number % 2] for number in count],
+        }
+    )
+    return panel_of(rows, series=series, levels=levels)
+
+
+# ---------------------------------------------------------------- the level
+
+
+@pytest.mark.parametrize(
+    ("most", "level", "groups"),
+    [(6, "series", 6), (5, "state", 3), (3, "state", 3), (2, "kind", 2), (1, "total", 1)],
+)
+def test_the_finest_level_that_fits_is_taken(most: int, level: str, groups: int) -> None:
+    found = finest(shops([[1.0]] * 6), most)
+    assert (found.name, len(found.labels)) == (level, groups)
+
+
+def test_pairs_of_declared_attributes_are_levels_too() -> None:
+    panel = shops([[1.0]] * 6)
+    double = panel.take(np.array([0, 0, 1, 2, 3, 4, 5]))
+    assert finest(double, 6).name == "state|kind"
+    assert finest(replace(double, levels=("state",)), 6).name == "state"
+    assert finest(replace(double, levels=()), 6).name == "total"
+
+
+def test_totals_fill_a_member_that_was_not_observed_and_leave_gaps_where_none_was() -> None:
+    week = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
+    open_ = [10.0] * 7 + [10.0, NAN, 10.0, 10.0, 10.0, 10.0, 10.0]
+    sold_out = [*week, 1.0, NAN, 3.0, NAN, 5.0, 6.0, 7.0]
+    not_yet = [NAN] * 12 + [100.0, 100.0]
+    panel = panel_of([open_, sold_out, not_yet], levels=())
+    found = totals(panel, group(panel.series, "total"), history=7)
+    np.testing.assert_array_equal(found, [[11, NAN, 13, 10, 15, 116, 117]])
+    found = totals(panel, group(panel.series, "total"), history=14)
+    np.testing.assert_array_equal(found[0, 7:], [11, NAN, 13, 14, 15, 116, 117])
+
+
+def test_group_forecasts_are_shared_by_recent_demand_and_add_up() -> None:
+    rows = [noisy(30, 1), noisy(10, 2), noisy(5, 3), np.zeros(DAYS)]
+    panel = shops([list(row) for row in rows], levels=("state",))
+    model = Arima(ArimaSettings(max_series=2)).fit(panel, 7)
+    assert model.level == "state"
+    assert set(model.groups) == {"X", "Y"}
+    mean = model.predict(panel, 7).mean
+    assert mean[:2].sum(axis=0) == pytest.approx(np.full(7, 40.0), rel=0.2)
+    recent = SeasonalMean().predict(panel, 7).mean
+    np.testing.assert_allclose(mean[0] / mean[1], recent[0] / recent[1], rtol=1e-4)
+    assert mean[3].max() < 1e-4
+
+
+def test_a_group_whose_members_sold_nothing_lately_shares_equally() -> None:
+    row = [*noisy(20, count=DAYS - 60), *([0.0] * 60)]
+    panel = shops([row, row, row], levels=())
+    mean = Arima(ArimaSettings(max_series=1)).fit(panel, 7).predict(panel, 7).mean
+    np.testing.assert_array_equal(mean[0], mean[1])
+    np.testing.assert_array_equal(mean[0], mean[2])
+
+
+# ---------------------------------------------------------------- what it learns
+
+
+def test_it_sees_a_promotion_that_is_announced() -> None:
+    promotion = (np.random.default_rng(5).random((1, DAYS + 7)) < 0.15).astype(np.float32)
+    promotion[0, DAYS:] = [0, 0, 1, 0, 0, 0, 0]
+    row = noisy(50 * (1 + promotion[0, :DAYS]))
+    panel = panel_of([list(row)], known={"promotion": promotion})
+    model = Arima().fit(panel.first(DAYS), 7)
+    fitted = model.groups["A"]
+    assert fitted is not None
+    assert fitted.order.known == ("promotion",)
+    mean = model.predict(panel, 7).mean[0]
+    assert mean[2] == pytest.approx(100, rel=0.15)
+    assert np.delete(mean, 2).max() < 70
+
+
+def test_it_sees_paydays_that_a_weekly_season_does_not() -> None:
+    frequency = Frequency("D")
+    days = frequency.range(pd.Timestamp("2025-01-06"), 240)
+    after_payday = 1 + 0.6 * np.cos(2 * np.pi * (days.day.to_numpy() - 3) / 30.4)
+    row = noisy(80 * after_payday, count=240)
+    panel = panel_of([list(row)], start="2025-01-06")
+    known, actual = panel.first(212), row[212:]
+    model = Arima().fit(known, 28)
+    fitted = model.groups["A"]
+    assert fitted is not None
+    assert fitted.order.fourier == 2
+    errors = {each.name: np.abs(each.predict(known, 28).mean[0] - actual).mean() for each in (model, SeasonalMean())}
+    assert errors["arima"] < 0.6 * errors["seasonal_mean"]
+
+
+def test_it_follows_the_year_of_weekly_sales() -> None:
+    weeks = np.arange(160)
+    row = noisy(100 + 60 * np.sin(2 * np.pi * weeks / 52.18), count=160)
+    panel = panel_of([list(row)], "2022-01-03", "W-MON")
+    known = panel.first(147)
+    mean = Arima().fit(known, 13).predict(known, 13).mean[0]
+    assert np.abs(mean - row[147:]).mean() / row[147:].mean() < 0.15
+
+
+def test_a_series_that_never_changed_goes_on_as_it_was() -> None:
+    panel = panel_of([[4.0] * 40, [0.0] * 40])
+    forecast = Arima().fit(panel, 3).predict(panel, 3)
+    np.testing.assert_allclose(forecast.mean, [[4, 4, 4], [0, 0, 0]], atol=1e-3)
+    assert forecast.status.tolist() == ["ok", "ok"]
+
+
+def test_a_later_cutoff_uses_the_parameters_as_fitted_on_the_new_data() -> None:
+    row = [*noisy(20, count=84), *noisy(60, seed=4, count=28)]
+    panel = panel_of([row])
+    model = Arima().fit(panel.first(84), 7)
+    learnt = model.groups["A"]
+    later = model.predict(panel, 7).mean[0]
+    assert model.groups["A"] is learnt
+    assert model.predict(panel.first(84), 7).mean[0].mean() == pytest.approx(20, rel=0.2)
+    assert later.mean() > 30
+
+
+@pytest.mark.parametrize(("code", "count", "expected"), [("D", 9, 0), ("D", 20, 3), ("D", 70, 2), ("W-MON", 60, 3)])
+def test_candidates_are_few_and_need_ten_observations(code: str, count: int, expected: int) -> None:
+    assert len(candidates(Frequency(code), count)) == expected
+
+
+def test_orders_read_like_the_books() -> None:
+    assert str(Order((0, 1, 1), (0, 1, 1, 7), 2, ("promotion",))) == "(0,1,1)(0,1,1)7 + 2 Fourier + promotion"
+    assert str(Order((1, 0, 0))) == "(1,0,0)"
+
+
+# ---------------------------------------------------------------- when it is not believed
+
+
+@pytest.mark.parametrize(
+    ("mean", "message"),
+    [
+        ([10, 11, 12], ""),
+        ([0.0, 0.5, 30], ""),
+        ([10, NAN, 12], "not finite"),
+        ([10, 11, 61], "forecast 61, more than 3 times the highest value 20"),
+        ([-1, -2, 3], "less than nothing"),
+        ([50, 50, 50], "a level of 50, recent ones lay between 10 and 10"),
+        ([1, 1, 1], "a level of 1, recent ones lay between 10 and 10"),
+    ],
+)
+def test_the_guard(mean: list[float], message: str) -> None:
+    found = insane(np.array(mean, dtype=np.float64), np.tile([0.0, 10.0, 20.0], 20), season=3)
+    assert message in found
+    assert bool(found) == bool(message)
+
+
+@pytest.mark.parametrize(
+    ("params", "reason"),
+    [
+        ((1.0,), "failed"),  # parameters of another order
+        ((1.0, 1.3, 0.1), "less than nothing"),  # a process that explodes
+        ((NAN, 0.1, 0.1), "not finite"),
+        ((30.0, 0.1, 0.1), "more than 3 times the highest value"),
+    ],
+)
+def test_a_forecast_out_of_range_falls_back_to_the_seasonal_mean_and_says_so(
+    params: tuple[float, ...], reason: str
+) -> None:
+    panel = seasonal_panel(3, DAYS)
+    model = Arima(ArimaSettings(seconds=0.5)).fit(panel, 7)
+    model.groups["A"] = Fitted(Order((1, 0, 0)), params, 5.0, 0.0, converged=True)
+    found = model.predict(panel, 7)
+    np.testing.assert_array_equal(found.mean[0], SeasonalMean().predict(panel, 7).mean[0])
+    assert found.status.tolist() == ["fallback", "ok", "insufficient"]
+    assert reason in found.reason[0]
+    assert "seasonal mean instead" in found.reason[0]
+
+
+def test_a_series_too_short_or_unknown_gets_the_seasonal_mean() -> None:
+    panel = panel_of([[NAN] * (DAYS - 5) + [3.0, 4.0, 5.0, 4.0, 3.0], list(noisy(20))])
+    model = Arima().fit(panel, 7)
+    assert model.predict(panel, 7).reason[0] == "too short or degenerate for ARIMA; seasonal mean instead"
+    del model.groups["B"]
+    assert model.predict(panel, 7).reason[1] == "not known when ARIMA was fitted; seasonal mean instead"
+
+
+def test_little_time_leaves_the_smaller_groups_with_the_first_order_and_none_without_a_forecast() -> None:
+    panel = panel_of([list(noisy(level, seed)) for seed, level in enumerate((5, 50, 20))])
+    model = Arima(ArimaSettings(seconds=0.5)).fit(panel, 7)
+    assert model.notes.get("B") != "first order only, for want of time"
+    assert model.notes["A"] == model.notes["C"] == "first order only, for want of time"
+    assert model.predict(panel, 7).status.tolist() == ["ok"] * 3
+    late = Arima(ArimaSettings(seconds=1e-9)).fit(panel, 7)
+    forecast = late.predict(panel, 7)
+    assert set(forecast.reason) == {"ARIMA ran out of time; seasonal mean instead"}
+    np.testing.assert_array_equal(forecast.mean, SeasonalMean().predict(panel, 7).mean)
+
+
+def test_a_covariate_that_is_gone_is_named() -> None:
+    promotion = (np.random.default_rng(5).random((1, DAYS + 7)) < 0.15).astype(np.float32)
+    panel = panel_of([list(noisy(50 * (1 + promotion[0, :DAYS])))], known={"promotion": promotion})
+    model = Arima().fit(panel, 7)
+    with pytest.raises(ModelError, match=r"fitted with promotion, the panel has no covariates.*train again"):
+        model.predict(replace(panel, known={}), 7)
+
+
+def test_it_must_be_fitted_first() -> None:
+    with pytest.raises(ModelError, match="before it was fitted"):
+        Arima().predict(panel_of([[1.0] * 30]), 7)
+
+
+def test_the_file_holds_orders_and_parameters_that_a_person_can_read(tmp_path) -> None:
+    panel = seasonal_panel(3, DAYS)
+    Arima().fit(panel, 7).save(tmp_path)
+    content = json.loads((tmp_path / "arima.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)
+    assert content["level"] == "series"
+    assert set(content["groups"]) == {"A", "B", "C"}
+    assert content["groups"]["A"]["order"]["seasonal"] == [0, 1, 1, 7]
+    assert content["groups"]["C"] is None
+    assert content["notes"]["C"] == "too short or degenerate for ARIMA"
