@@ -172,6 +172,8 @@ class Lake:
             return DeltaTable(address, version=version, storage_options=self._options)
         except TableNotFoundError:
             return None
+        except (DeltaError, OSError) as error:
+            raise StoreError(f"Table {name!r} of the lake cannot be opened at {address}: {error}") from error
 
     def _commits(self) -> Iterator[_Commit]:
         """Snapshots, newest first."""

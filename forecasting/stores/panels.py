@@ -64,7 +64,13 @@ class Folder:
         return "/".join((self.path, *parts))
 
     def write(self, data: bytes, *parts: str) -> None:
-        """A whole file at once, in place of an earlier one."""
+        """A whole file at once, in place of an earlier one. Raises StoreError where nothing can be written."""
+        try:
+            self._write(data, *parts)
+        except OSError as error:
+            raise StoreError(f"{self.at(*parts)} cannot be written: {error}. See lake.path, lake.options.") from error
+
+    def _write(self, data: bytes, *parts: str) -> None:
         if not self.local:
             self.files.pipe_file(self.at(*parts), data)
             return

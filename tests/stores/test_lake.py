@@ -1,5 +1,8 @@
 """The lake: what a snapshot holds, when a new one comes, and files of which nobody sees half."""
 
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -209,6 +212,17 @@ def test_reading_what_is_not_there(lake: Lake):
         lake.read("sales@0", "sales", columns=["y", "z"])
 
 
+def test_a_place_that_cannot_be_used_is_named(tmp_path: Path):
+    (tmp_path / "file").write_text("no folder")
+    lake = Lake(LakeSettings(path=str(tmp_path / "file" / "lake")))
+    with pytest.raises(StoreError, match=r"file/lake"):
+        lake.write_staged(MONDAY, "run", 0, FIRST)
+    with pytest.raises(StoreError, match=r"lake"):
+        lake.commit(day(1), FIRST, None, {})
+    with pytest.raises(StoreError, match=r"lake\.path = 'tape://x' is no folder and no s3:// address"):
+        Lake(LakeSettings(path="tape://x"))
+
+
 def test_delta_is_told_to_forget_nothing(lake: Lake, tmp_path: Path):
     lake.commit(day(1), FIRST, None, {"items": ITEMS})
     for name in ("sales", "items"):
@@ -373,20 +387,26 @@ def test_a_damaged_shard_is_named(lake: Lake, tmp_path: Path):
 
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[dict[str, str]]:
+    """An S3 server with a bucket `lake`: options. A process of its own, since Delta waits with Python's lock held."""
     import boto3
-    from moto.server import ThreadedMotoServer
+    from botocore.config import Config
 
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    options = {"endpoint_url": f"http://{host}:{port}", "key": "test", "secret": "test", "region_name": "us-east-1"}
-    client = boto3.client(
-        "s3", endpoint_url=options["endpoint_url"], region_name=options["region_name"],
-        aws_access_key_id="test", aws_secret_access_key="test",
-    )
-    client.create_bucket(Bucket="lake")
-    yield options
-    server.stop()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    options = {"endpoint_url": f"http://127.0.0.1:{port}", "key": "t", "secret": "t", "region_name": "us-east-1"}
+    try:
+        boto3.client(
+            "s3", endpoint_url=options["endpoint_url"], region_name=options["region_name"],
+            aws_access_key_id="t", aws_secret_access_key="t",
+            config=Config(retries={"max_attempts": 12, "mode": "standard"}),
+        ).create_bucket(Bucket="lake")
+        yield options
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
 
 
 def test_a_bucket_is_a_lake(bucket: dict[str, str]):
