@@ -11,18 +11,14 @@ from datetime import timedelta
 
 from airflow.sdk import dag, task
 
-from forecasting.orchestration import DEFAULTS, PANEL, START, announce, clock, cutoff_param, night
+from forecasting.orchestration import NIGHTLY, PANEL, announce, clock, cutoff_param, night
 
 
 @dag(
     schedule=clock(),
-    start_date=START,
-    catchup=False,
-    max_active_runs=1,
-    default_args=DEFAULTS,
     doc_md=__doc__,
-    tags=["demand", "nightly"],
     params={"cutoff": cutoff_param()},
+    **NIGHTLY,
 )
 def extract():
     """The DAG."""

@@ -16,13 +16,9 @@ from forecasting import orchestration as house
 
 @dag(
     schedule=PartitionedAssetTimetable(assets=house.CHAMPION),
-    start_date=house.START,
-    catchup=False,
-    max_active_runs=1,
-    default_args=house.DEFAULTS,
     doc_md=__doc__,
-    tags=["demand", "nightly"],
     params={"cutoff": house.cutoff_param()} | house.forecast_params(),
+    **house.NIGHTLY,
 )
 def forecast():
     """The DAG."""

@@ -42,6 +42,13 @@ DEFAULTS: dict[str, Any] = {
     "retry_exponential_backoff": True,
     "execution_timeout": timedelta(hours=1),
 }
+NIGHTLY: dict[str, Any] = {
+    "start_date": START,
+    "catchup": False,
+    "max_active_runs": 1,
+    "default_args": DEFAULTS,
+    "tags": ["demand", "nightly"],
+}
 
 
 def conf_path() -> Path:

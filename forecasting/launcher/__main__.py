@@ -68,7 +68,7 @@ def run(chosen: argparse.Namespace, settings: Settings, console: Console) -> int
         console.print(f"Airflow is up after {time.monotonic() - began:.0f} s at {running.url}; DAG by DAG:")
         run_night(running, cutoff, console, chosen.timeout)
     tell(settings, cutoff, console)
-    console.print(f"\nDone in {time.monotonic() - began:.0f} s; Airflow has stopped. `make ui` opens it to look around.")
+    console.print(f"\nDone in {time.monotonic() - began:.0f} s; Airflow has stopped. `make ui` opens it again to look.")
     return 0
 
 

@@ -1,0 +1,48 @@
+"""An Airflow of its own for the tests: the environment must stand before the first `import airflow`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HOME = Path(tempfile.mkdtemp(prefix="airflow-test-"))
+BUNDLE = {
+    "name": "dags",
+    "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+    "kwargs": {"path": str(ROOT / "dags")},
+}
+os.environ.update(
+    {
+        "AIRFLOW_HOME": str(HOME),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{HOME}/airflow.db",
+        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([BUNDLE]),
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "FORECASTING_POOL": "default_pool",
+        "FORECASTING_RETRY_SECONDS": "0",
+        "OMP_WAIT_POLICY": "PASSIVE",
+    }
+)
+
+
+@pytest.fixture(scope="session")
+def airflow_database() -> Iterator[None]:
+    from airflow.utils import db
+
+    db.initdb()
+    yield
+    shutil.rmtree(HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def dagbag():
+    from airflow.dag_processing.dagbag import DagBag
+
+    return DagBag(str(ROOT / "dags"))

@@ -1,0 +1,71 @@
+"""The DAG files as a person and as Airflow read them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# Airflow and its web framework warn about their own use of other libraries, also while a task runs.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+DAGS = ("extract", "train", "forecast", "monitor")
+FOLDER = Path(__file__).parents[2] / "dags"
+HEAVY = ("pandas", "numpy", "lightgbm", "statsmodels", "mlflow", "sqlalchemy", "deltalake")
+
+
+def test_every_file_is_a_dag_and_imports(dagbag) -> None:
+    assert dagbag.import_errors == {}
+    assert set(dagbag.dags) == set(DAGS)
+    assert {file.stem for file in FOLDER.glob("*.py")} == set(DAGS)
+
+
+@pytest.mark.parametrize("name", DAGS)
+def test_every_dag_says_what_it_does_and_ends_some_day(dagbag, name: str) -> None:
+    dag = dagbag.dags[name]
+    assert dag.doc_md.startswith(f"# {name.capitalize()}: ")
+    assert "demand" in dag.tags
+    assert dag.max_active_runs == 1
+    assert "cutoff" in dag.params
+    for task in dag.tasks:
+        assert task.execution_timeout is not None
+        assert task.retries == 2 or task.task_id == "report_failed_training"
+
+
+@pytest.mark.parametrize("name", DAGS)
+def test_dag_files_stay_thin(name: str) -> None:
+    assert len((FOLDER / f"{name}.py").read_text().splitlines()) <= 60
+
+
+def test_parsing_the_dags_loads_nothing_heavy() -> None:
+    """Every task parses its file anew: a heavy import would cost seconds each time."""
+    code = (
+        "import sys, runpy, pathlib\n"
+        f"for file in pathlib.Path({str(FOLDER)!r}).glob('*.py'):\n"
+        "    runpy.run_path(str(file))\n"
+        f"print(sorted(set({HEAVY!r}) & set(sys.modules) - before))"
+    )
+    before = "import sys, airflow.sdk\nbefore = set(sys.modules)\n"
+    done = subprocess.run(
+        [sys.executable, "-c", before + code], capture_output=True, text=True, cwd=FOLDER.parent, timeout=120, check=True
+    )
+    assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("extract", {"cutoff": "yesterday"}),
+        ("forecast", {"horizon": 0}),
+        ("forecast", {"series": ["a'b"]}),
+        ("train", {"models": ["LightGBM"]}),
+        ("train", {"force": "please"}),
+    ],
+)
+def test_a_form_that_makes_no_sense_is_refused(dagbag, airflow_database, name: str, params: dict) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    with pytest.raises(ParamValidationError):
+        dagbag.dags[name].test(run_conf=params)

@@ -1,0 +1,121 @@
+"""One whole night by the real DAGs, executed by Airflow, twice: the tables are right, and the same."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from forecasting import settings as configuration
+from forecasting.data.tables import BACKTESTS, FORECASTS, QUALITY, QUARANTINE, RUNS, SCORES
+from forecasting.settings import Settings
+from forecasting.sources import demo
+from forecasting.stores.lake import Lake
+from forecasting.stores.warehouse import Warehouse
+from tests.shops import small_shop
+
+# Airflow and its web framework warn about their own use of other libraries, also while a task runs.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+FIRST, SECOND = date(2026, 6, 30), date(2026, 7, 1)
+CHAIN = ("extract", "train", "forecast", "monitor")
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Settings]:
+    path = small_shop(tmp_path_factory.mktemp("shop"))
+    settings = configuration.load(path)
+    demo.create(settings)
+    return path, settings
+
+
+@pytest.fixture(autouse=True)
+def configured(shop: tuple[Path, Settings], monkeypatch: pytest.MonkeyPatch, airflow_database: None) -> None:
+    monkeypatch.setenv("FORECASTING_CONF", str(shop[0]))
+
+
+def run(dagbag, name: str, moment: int, **params: object):
+    return dagbag.dags[name].test(logical_date=datetime(2026, 8, 1, 0, moment, tzinfo=UTC), run_conf=params)
+
+
+def tables(settings: Settings) -> dict[str, pd.DataFrame]:
+    """What a reader sees, without the name of the run and the clock."""
+    warehouse = Warehouse(settings.warehouse)
+    found = {}
+    for table in (FORECASTS, BACKTESTS, QUALITY, QUARANTINE, SCORES):
+        frame = warehouse.read(table).drop(columns="run_id")
+        found[table.name] = frame.sort_values(list(table.key)).reset_index(drop=True)
+    return found
+
+
+def test_a_night_from_sales_to_forecasts(dagbag, shop: tuple[Path, Settings]) -> None:
+    settings = shop[1]
+    for number, name in enumerate(CHAIN):
+        assert run(dagbag, name, number, cutoff=FIRST.isoformat()).state == "success"
+    warehouse = Warehouse(settings.warehouse)
+    forecasts = warehouse.read(FORECASTS)
+    series = Lake(settings.lake).read_panel(FIRST).unique_ids
+    assert len(series) > 5
+    assert set(forecasts["unique_id"]) == set(series)
+    assert len(forecasts) == len(series) * settings.panel.horizon
+    assert set(forecasts["status"]) <= {"ok", "fallback", "insufficient", "discontinued"}
+    assert forecasts["ds"].min() == pd.Timestamp("2026-07-01")
+    assert (forecasts["p05"] <= forecasts["p50"]).all()
+    assert (forecasts["p50"] <= forecasts["p95"]).all()
+    assert forecasts["model_version"].unique().tolist() == ["1"]
+    quality = warehouse.read(QUALITY)
+    assert ((quality["clean"] + quality["quarantined"]) == quality["read"]).where(quality["rule"] == "all", True).all()
+    sales = quality[(quality["table"] == "sales") & (quality["rule"] == "all")].iloc[0]
+    quarantine = warehouse.read(QUARANTINE)
+    assert int(sales["quarantined"]) == int((quarantine["table"] == "sales").sum()) > 0
+    backtests = warehouse.read(BACKTESTS)
+    assert backtests["fold"].nunique() == 3
+    assert set(backtests["model"]) >= {"seasonal_naive", "seasonal_mean", "lightgbm"}
+    runs = warehouse.read(RUNS)
+    assert sorted(runs["step"]) == sorted(CHAIN)
+    assert set(runs["outcome"]) == {"done"}
+
+
+def test_the_same_night_again_leaves_the_same_rows(dagbag, shop: tuple[Path, Settings]) -> None:
+    before = tables(shop[1])
+    for number, name in enumerate(CHAIN):
+        assert run(dagbag, name, 10 + number, cutoff=FIRST.isoformat()).state == "success"
+    after = tables(shop[1])
+    for name, frame in before.items():
+        pd.testing.assert_frame_equal(frame, after[name])
+
+
+def test_the_next_night_uses_the_champion_and_scores_the_last_vintage(dagbag, shop: tuple[Path, Settings]) -> None:
+    settings = shop[1]
+    demo.advance(settings, SECOND)
+    for number, name in enumerate(CHAIN):
+        assert run(dagbag, name, 20 + number, cutoff=SECOND.isoformat()).state == "success"
+    warehouse = Warehouse(settings.warehouse)
+    assert warehouse.cutoffs() == [SECOND, FIRST]
+    assert set(warehouse.latest()["cutoff"]) == {pd.Timestamp(SECOND)}
+    assert warehouse.read(FORECASTS, cutoff=pd.Timestamp(SECOND))["model_version"].unique().tolist() == ["1"]
+    scores = warehouse.read(SCORES)
+    assert set(scores["cutoff"]) == {pd.Timestamp(FIRST)}
+    assert {"wape", "bias", "coverage", "pinball", "naive_wape"} <= set(scores["metric"])
+
+
+def test_some_series_can_be_forecast_again_and_the_rest_of_the_vintage_stays(dagbag, shop) -> None:
+    warehouse = Warehouse(shop[1].warehouse)
+    before = warehouse.read(FORECASTS, cutoff=pd.Timestamp(SECOND))
+    name = str(before["unique_id"].iloc[0])
+    assert run(dagbag, "forecast", 30, cutoff=SECOND.isoformat(), series=[name]).state == "success"
+    after = warehouse.read(FORECASTS, cutoff=pd.Timestamp(SECOND))
+    assert len(after) == len(before)
+    renewed = after.loc[after["run_id"] != before["run_id"].iloc[0], "unique_id"].unique()
+    assert renewed.tolist() == [name]
+
+
+def test_a_night_without_sales_stops_before_anything_is_published(dagbag, shop: tuple[Path, Settings]) -> None:
+    before = tables(shop[1])["forecasts"]
+    late = run(dagbag, "extract", 40, cutoff="2026-07-20")
+    assert late.state == "failed"
+    pd.testing.assert_frame_equal(tables(shop[1])["forecasts"], before)
+    stopped = Warehouse(shop[1].warehouse).read(QUALITY, cutoff=pd.Timestamp("2026-07-20"))
+    assert not stopped.loc[stopped["rule"] == "freshness", "passed"].any()
