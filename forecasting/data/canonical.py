@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
+from forecasting.data.convert import days, numbers
 from forecasting.settings import SalesTable, SignalTable
 
 
@@ -19,18 +21,21 @@ def daily(lines: pd.DataFrame, table: SalesTable) -> pd.DataFrame:
     return summed.assign(y=summed["y"].clip(lower=0).astype("float32"))
 
 
-def promotions(raw: pd.DataFrame) -> pd.DataFrame:
-    """Rows with `start` and `end` to one row a day; the value is 1 where none is given; days off (0) are left out."""
+def promotions(raw: pd.DataFrame, last: pd.Timestamp) -> pd.DataFrame:
+    """Rows with `start` and `end` to one row a day; the value is 1 where none is given; days off (0) are left out.
+
+    last: day after which nobody asks; an end such as 9999-12-31 is not followed any further.
+    """
     frame = raw if "value" in raw else raw.assign(value=1.0)
     if "ds" in frame:
-        value = pd.to_numeric(frame["value"], errors="coerce")
-        return frame[value.isna() | (value != 0)]
-    start, end = (pd.to_datetime(frame[side], errors="coerce").dt.normalize() for side in ("start", "end"))
-    length = ((end - start).dt.days + 1).clip(lower=0).fillna(0).astype(int)
+        return frame[numbers(frame["value"]) != 0]
+    start, end = days(frame["start"]), days(frame["end"])
+    length = (end.where(end.isna() | (end < last), last) - start).dt.days + 1
+    length = length.clip(lower=0).fillna(0).astype(int)
     index = frame.index.repeat(length)
-    days = pd.Series(1, index=index).groupby(level=0).cumsum() - 1
+    after = np.arange(len(index)) - np.repeat((length.cumsum() - length).to_numpy(), length.to_numpy())
     dated = frame.drop(columns=["start", "end"]).loc[index]
-    dated["ds"] = start.loc[index].to_numpy() + pd.to_timedelta(days.to_numpy(), unit="D")
+    dated["ds"] = start.loc[index].to_numpy() + pd.to_timedelta(after, unit="D")
     unread = frame[start.isna() | end.isna()].drop(columns=["start", "end"]).assign(ds=None)
     return pd.concat([dated, unread], ignore_index=True) if len(unread) else dated.reset_index(drop=True)
 
@@ -39,8 +44,11 @@ def stock(raw: pd.DataFrame) -> pd.DataFrame:
     """`on_hand` to `in_stock`."""
     if "in_stock" in raw:
         return raw
-    on_hand = pd.to_numeric(raw["on_hand"], errors="coerce")
-    return raw.drop(columns="on_hand").assign(in_stock=(on_hand > 0).astype("float64").where(on_hand.notna()))
+    on_hand = numbers(raw["on_hand"])
+    there = (on_hand > 0).astype("float64")
+    if on_hand.isna().any():  # what cannot be read goes on to screening as it is
+        there = there.astype(object).where(on_hand.notna(), raw["on_hand"])
+    return raw.drop(columns="on_hand").assign(in_stock=there)
 
 
 def out_of_stock(clean: pd.DataFrame) -> pd.DataFrame:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 FIRST, LAST = pd.Timestamp("1900-01-01"), pd.Timestamp("9999-12-31")
+DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ].*)?"
+WORDS = {"true": 1.0, "t": 1.0, "yes": 1.0, "y": 1.0, "false": 0.0, "f": 0.0, "no": 0.0, "n": 0.0}
 
 
 def texts(values: pd.Series) -> pd.Series:
@@ -38,21 +44,32 @@ def _plain(values: pd.Series) -> pd.Series:
 
 
 def days(values: pd.Series) -> pd.Series:
-    """As days (datetime64[s] at midnight); NaT for what is no date between the years 1900 and 9999."""
+    """As days (datetime64[s] at midnight); NaT for what is no date between the years 1900 and 9999.
+
+    Text and objects: 2026-06-30, with or without a time of day after it.
+    """
+    if pd.api.types.is_datetime64_any_dtype(values.dtype):
+        local = values if values.dt.tz is None else values.dt.tz_localize(None)
+        return _within(local.astype("datetime64[s]").dt.normalize())
     if isinstance(values.dtype, pd.CategoricalDtype):
-        by_category = days(pd.Series(values.cat.categories)).to_numpy()
-        found = np.append(by_category, np.datetime64("NaT", "s"))[values.cat.codes.to_numpy()]
-        return pd.Series(found, index=values.index)
-    if not pd.api.types.is_datetime64_any_dtype(values.dtype):
-        if pd.api.types.is_numeric_dtype(values.dtype):
-            return pd.Series(np.datetime64("NaT", "s"), index=values.index)
-        text = values.astype("str").str.strip()
-        dated = text.where(text.str.match(r"\d{4}-\d{2}-\d{2}")).str[:10]
-        values = pd.to_datetime(dated, format="%Y-%m-%d", errors="coerce")
-    elif values.dt.tz is not None:
-        values = values.dt.tz_localize(None)
-    normal: pd.Series = values.astype("datetime64[s]").dt.normalize()
-    return normal.where((normal >= FIRST) & (normal <= LAST))
+        return _by_code(days(pd.Series(values.cat.categories)), values.cat.codes.to_numpy(), values.index)
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        return pd.Series(np.datetime64("NaT", "s"), index=values.index)
+    # Each distinct value is read once: millions of rows have a few thousand days.
+    codes, unique = pd.factorize(_plain(values))
+    text = pd.Series(unique).astype("str").str.strip()
+    dated = text.where(text.str.fullmatch(DAY)).str[:10]
+    return _by_code(_within(pd.to_datetime(dated, format="%Y-%m-%d", errors="coerce")), codes, values.index)
+
+
+def _within(found: pd.Series) -> pd.Series:
+    typed = found.astype("datetime64[s]")
+    return typed.where((typed >= FIRST) & (typed <= LAST))
+
+
+def _by_code(found: pd.Series, codes: NDArray[np.integer[Any]], index: pd.Index) -> pd.Series:
+    padded = np.append(found.to_numpy(), np.datetime64("NaT", "s"))
+    return pd.Series(padded[codes], index=index)
 
 
 def numbers(values: pd.Series) -> pd.Series:
@@ -61,11 +78,27 @@ def numbers(values: pd.Series) -> pd.Series:
         return values.where(np.isfinite(values))
     if isinstance(values.dtype, pd.CategoricalDtype):
         values = values.astype(values.cat.categories.dtype)
-    if pd.api.types.is_bool_dtype(values.dtype):
-        return values.astype("float64")
-    if pd.api.types.is_datetime64_any_dtype(values.dtype):
+    if pd.api.types.is_datetime64_any_dtype(values.dtype) or pd.api.types.is_complex_dtype(values.dtype):
         return pd.Series(np.nan, index=values.index)
-    if pd.api.types.is_integer_dtype(values.dtype) and isinstance(values.dtype, np.dtype):
+    if values.dtype == bool or (pd.api.types.is_integer_dtype(values.dtype) and isinstance(values.dtype, np.dtype)):
         return values.astype("float64")
+    if values.dtype == object:
+        values = values.where(~values.map(_beyond))
     found = pd.to_numeric(values, errors="coerce").astype("float64")
     return found.where(np.isfinite(found))
+
+
+def _beyond(value: object) -> bool:
+    """Numbers that a float cannot hold and that pandas stumbles over."""
+    if isinstance(value, int):
+        return abs(value) > 10**300
+    return isinstance(value, (complex, np.complexfloating)) or (isinstance(value, Decimal) and not value.is_finite())
+
+
+def flags(values: pd.Series) -> pd.Series:
+    """As 1.0 and 0.0 (any number above 0 is 1), from numbers, booleans or words; NaN for what is neither."""
+    found = numbers(values)
+    if found.isna().any() and not pd.api.types.is_numeric_dtype(values.dtype):
+        words = values.astype("str").str.strip().str.lower().map(WORDS)
+        found = found.fillna(words.astype("float64"))
+    return found.gt(0).astype("float64").where(found.notna())

@@ -12,8 +12,10 @@ import pandas as pd
 
 from forecasting.data import canonical
 from forecasting.data.build import build_panel
+from forecasting.data.frequency import Frequency
 from forecasting.data.gates import gates
-from forecasting.data.quality import Known, Screened, screen_attributes, screen_sales, screen_table
+from forecasting.data.quality import Known, screen_attributes, screen_sales, screen_table
+from forecasting.data.sieve import Screened
 from forecasting.data.tables import EVENTS, PRICES, PROMOTIONS, QUALITY, QUARANTINE, SIGNALS, STOCK
 from forecasting.errors import DataQualityError
 from forecasting.settings import Settings
@@ -54,7 +56,7 @@ def extract(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -
         newest = lake.newest_cutoff()
         since = _since(settings, lake.newest_cutoff(before=cutoff))
         night = _Night()
-        _read_others(settings, night, tell)
+        _read_others(settings, cutoff, night, tell)
         sales, read = _read_sales(settings, night, Known(cutoff, *_keys(night), newest), since)
         tell(f"sales: {read:,} rows read, {len(sales):,} days of series clean")
         broken = _broken(night)
@@ -107,9 +109,11 @@ def _read_sales(settings: Settings, night: _Night, known: Known, since: date | N
     return canonical.daily(clean, table), read
 
 
-def _read_others(settings: Settings, night: _Night, tell: Tell) -> None:
+def _read_others(settings: Settings, cutoff: date, night: _Night, tell: Tell) -> None:
     """Everything but the sales, whole: attributes, prices, promotions, events, stock, signals."""
-    signals = []
+    frequency, signals = Frequency.parse(settings.panel.frequency), []
+    horizon = frequency.range(frequency.last_complete(cutoff), settings.panel.horizon + 1)
+    last = pd.Timestamp(frequency.end(horizon[-1]))
     for name in settings.source_tables():
         if name == "sales":
             continue
@@ -124,7 +128,7 @@ def _read_others(settings: Settings, night: _Night, tell: Tell) -> None:
             night.tables[name] = canonical.out_of_stock(clean)
         else:
             target = {"prices": PRICES, "promotions": PROMOTIONS, "events": EVENTS}[name]
-            rows = canonical.promotions(raw) if name == "promotions" else raw
+            rows = canonical.promotions(raw, last) if name == "promotions" else raw
             night.tables[name] = night.take(name, screen_table(rows, name, target))
         tell(f"{name}: {len(raw):,} rows read")
     if signals:

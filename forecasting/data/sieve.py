@@ -1,0 +1,110 @@
+"""Rows on their way through rules: each is clean, or set aside by the first rule that it breaks. Nothing is lost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+Mask = NDArray[np.bool_]
+Rows = NDArray[np.intp]
+Reasons = Callable[[Rows], list[str]]
+QUARANTINED = ("row", "rule", "reason", "content")
+REPORT = ("table", "rule", "severity", "read", "clean", "quarantined", "passed", "message")
+
+
+@dataclass(frozen=True)
+class Screened:
+    """clean: typed rows in our columns; quarantined: row, rule, reason, content; report: a row a rule (see QUALITY)."""
+
+    clean: pd.DataFrame
+    quarantined: pd.DataFrame
+    report: pd.DataFrame
+
+
+class Sieve:
+    """Rules take rows out one after the other; `open` says which rows are still in."""
+
+    def __init__(self, raw: pd.DataFrame, table: str) -> None:
+        self.raw = raw
+        self.open: Mask = np.ones(len(raw), dtype=bool)
+        self._table = table
+        self._counts: dict[str, int] = {}
+        self._hits: list[tuple[Rows, str, list[str]]] = []
+
+    def drop(self, rule: str, broken: Mask | pd.Series, reasons: Reasons) -> None:
+        """Set aside the rows that are still in and break this rule; `reasons` is asked for theirs, by position."""
+        hit = np.flatnonzero(self.open & np.asarray(broken, dtype=bool))
+        self._counts[rule] = self._counts.get(rule, 0) + len(hit)
+        self.open[hit] = False
+        if len(hit):
+            self._hits.append((hit, rule, reasons(hit)))
+
+    def result(self, typed: pd.DataFrame) -> Screened:
+        """Clean rows of `typed` (same rows as raw), the quarantine and the report of the row rules."""
+        set_aside = self._quarantined()
+        clean = typed if self.open.all() else typed[self.open]
+        message = f"{len(clean):,} of {len(self.raw):,} rows are clean"
+        rows = [self._line("all", "info", len(set_aside), message)]
+        rows += [
+            self._line(rule, "quarantine", count, f"{count:,} rows set aside" if count else "")
+            for rule, count in self._counts.items()
+        ]
+        return Screened(clean.reset_index(drop=True), set_aside, pd.DataFrame(rows, columns=list(REPORT)))
+
+    def _quarantined(self) -> pd.DataFrame:
+        parts = [pd.DataFrame({"row": rows, "rule": rule, "reason": why}) for rows, rule, why in self._hits]
+        if not parts:
+            return pd.DataFrame(columns=list(QUARANTINED))
+        found = pd.concat(parts, ignore_index=True).sort_values("row", ignore_index=True)
+        return found.assign(content=contents(self.raw.iloc[found["row"].to_numpy()]))
+
+    def _line(self, rule: str, severity: str, count: int, message: str) -> dict[str, Any]:
+        return {
+            "table": self._table, "rule": rule, "severity": severity, "read": len(self.raw),
+            "clean": len(self.raw) - count, "quarantined": count, "passed": count == 0 or rule == "all",
+            "message": message,
+        }
+
+
+def say(text: str, values: pd.Series | None = None, show: Callable[[Any], Any] | None = None) -> Reasons:
+    """Reasons of a rule: the text, with each row's value in its place `{}`, as `show` makes it readable."""
+    if values is None:
+        return lambda rows: [text] * len(rows)
+    column = values
+    if show is None:
+        return lambda rows: [text.format(value) for value in column.iloc[rows].tolist()]
+    shown = show
+    return lambda rows: [text.format(shown(value)) for value in column.iloc[rows].tolist()]
+
+
+def short(value: object) -> str:
+    """A value as it stands in the source, at most 60 characters of it."""
+    return repr(str(value)[:60])
+
+
+def contents(rows: pd.DataFrame) -> list[str]:
+    """Each row as JSON."""
+    try:
+        text = rows.to_json(
+            orient="records", lines=True, date_format="iso", default_handler=str, double_precision=15
+        )
+        lines = str(text).split("\n")[: len(rows)]
+    except (ValueError, OverflowError, TypeError):  # what the fast writer cannot take, such as half a character
+        lines = [_json(row) for row in rows.to_dict("records")]
+    return lines
+
+
+def _json(row: dict[Any, Any]) -> str:
+    return json.dumps({str(name): _plain(value) for name, value in row.items()})
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, (str, int)) or (isinstance(value, float) and np.isfinite(value)):
+        return value
+    return None if value is None or value is pd.NA or value is pd.NaT else str(value)
