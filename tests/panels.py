@@ -29,7 +29,7 @@ def panel_of(rows: list[list[float]], start: str = "2026-01-05", frequency: str 
 
 
 def seasonal_panel(series: int = 8, periods: int = 140, horizon: int = 14, seed: int = 1) -> Panel:
-    """Poisson demand with a week, price cuts that lift it, a closed day, a stock-out, a late and a never sold series."""
+    """Poisson demand with a week, price cuts that lift it, a closed day, a stock-out, a late and an unsold series."""
     random = np.random.default_rng(seed)
     week = np.array([1.0, 0.8, 0.8, 1.0, 1.3, 1.8, 1.4])
     level = np.linspace(2, 30, series)[:, None]

@@ -51,10 +51,12 @@ def test_nothing_after_the_cutoff_is_seen() -> None:
     panel = seasonal_panel()
     spoiled = panel.y.copy()
     spoiled[:, 100:] = 9999
-    other = dataclasses.replace(panel, y=spoiled, past={"weather": np.where(np.arange(140) < 100, panel.past["weather"], 7)})
+    weather = np.where(np.arange(140) < 100, panel.past["weather"], 7)
+    other = dataclasses.replace(panel, y=spoiled, past={"weather": weather})
     rows, steps = np.repeat(np.arange(8), 14), np.tile(np.arange(1, 15), 8)
     np.testing.assert_array_equal(
-        features.build(panel.first(100), rows, steps, {}).values, features.build(other.first(100), rows, steps, {}).values
+        features.build(panel.first(100), rows, steps, {}).values,
+        features.build(other.first(100), rows, steps, {}).values,
     )
 
 

@@ -44,4 +44,5 @@ def test_a_part_of_the_series_gets_the_same_quantiles() -> None:
     calibration = Calibration.from_json(Calibration.fit([poisson(5)]).to_json())
     panel, _, mean = poisson(6)
     rows = np.array([3, 77, 5])
-    np.testing.assert_array_equal(calibration.quantiles(panel, mean[rows], rows), calibration.quantiles(panel, mean)[rows])
+    part = calibration.quantiles(panel, mean[rows], rows)
+    np.testing.assert_array_equal(part, calibration.quantiles(panel, mean)[rows])

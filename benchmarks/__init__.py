@@ -1,0 +1,1 @@
+"""The project against its peers on public data. Run as `make bench`."""
