@@ -1,7 +1,7 @@
 """`python -m benchmarks [--data FOLDER] [--cutoff D]`: one whole night on Walmart's M5, scored by the official rule.
 
-The night runs as a user would run it (`python -m forecasting run --conf conf/examples/m5.toml`) in a process of its own,
-so that its time and peak memory are those of the whole process. Seasonal naive is scored in the same run.
+The night runs as a user would run it (`python -m forecasting run --conf conf/examples/m5.toml`) in a process of its
+own, so that its time and peak memory are those of the whole process. Seasonal naive is scored in the same run.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _night(cutoff: date, changes: list[str]) -> float:
 
 
 def _scores(settings: configuration.Settings, cutoff: date, data: Path) -> pd.DataFrame:
-    """WRMSSE by level and over all, with the official weights and scales. The 28 days after come from the sales file."""
+    """WRMSSE by level and over all, with the official weights and scales; actuals come from the sales file."""
     panel = Lake(settings.lake).read_panel(cutoff)
     horizon = settings.panel.horizon
     published = Warehouse(settings.warehouse).read(FORECASTS, ["unique_id", "horizon", "mean"])
@@ -88,7 +88,8 @@ def _scores(settings: configuration.Settings, cutoff: date, data: Path) -> pd.Da
 
 
 def _actual(names: np.ndarray, days: pd.DatetimeIndex, data: Path) -> np.ndarray:
-    sales = pd.read_parquet(data / "sales.parquet", filters=[("date", ">=", days[0].date()), ("date", "<=", days[-1].date())])
+    window = [("date", ">=", days[0].date()), ("date", "<=", days[-1].date())]
+    sales = pd.read_parquet(data / "sales.parquet", filters=window)
     sales["unique_id"] = sales["item_id"].astype(str) + "_" + sales["store_id"].astype(str)
     sales["date"] = pd.to_datetime(sales["date"])
     wide = sales.pivot(index="unique_id", columns="date", values="units").reindex(index=names, columns=days)

@@ -48,9 +48,8 @@ def test_parsing_the_dags_loads_nothing_heavy() -> None:
         f"print(sorted(set({HEAVY!r}) & set(sys.modules) - before))"
     )
     before = "import sys, airflow.sdk\nbefore = set(sys.modules)\n"
-    done = subprocess.run(
-        [sys.executable, "-c", before + code], capture_output=True, text=True, cwd=FOLDER.parent, timeout=120, check=True
-    )
+    command = [sys.executable, "-c", before + code]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=FOLDER.parent, timeout=120, check=True)
     assert done.stdout.strip().splitlines()[-1] == "[]"
 
 
