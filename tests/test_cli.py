@@ -27,7 +27,7 @@ def shop(tmp_path_factory) -> Path:
     rng = np.random.default_rng(5)
     names = [(item, store) for item in ("MILK", "BREAD", "SALT") for store in ("N", "S")]
     frames = [
-        pd.DataFrame({"item": item, "store": store, "ds": days, "y": rng.poisson(9 + 4 * (days.dayofweek > 4))})
+        pd.DataFrame({"item": item, "store": store, "ds": days, "y": rng.poisson(9 + 4 * (days.day_of_week > 4))})
         for item, store in names
     ]
     pd.concat(frames).to_csv(folder / "sales.csv", index=False)

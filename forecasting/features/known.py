@@ -19,7 +19,7 @@ def calendar(periods: pd.DatetimeIndex, code: str) -> dict[str, Vector]:
     """Position of each period in week, month and year: (n_periods,) each."""
     columns = {"month": periods.month, "week": periods.isocalendar().week}
     if code == "D":
-        columns |= {"weekday": periods.weekday, "monthday": periods.day}
+        columns |= {"weekday": periods.day_of_week, "monthday": periods.day}
     return {name: np.asarray(values, dtype=np.float32) for name, values in columns.items()}
 
 

@@ -149,7 +149,7 @@ def test_a_store_gone_silent_is_named() -> None:
 def test_a_store_that_never_sells_on_sundays_is_not_silent_on_one() -> None:
     sunday = Known(date(2026, 6, 28))
     raw = shop({"S1": 0, "S2": 0}).query("ds <= '2026-06-28'")
-    raw = raw[~((raw["store"] == "S2") & (raw["ds"].dt.dayofweek == 6))]
+    raw = raw[~((raw["store"] == "S2") & (raw["ds"].dt.day_of_week == 6))]
     table = gates(screen_sales(raw, LINES, Screen(), sunday), LINES, "D", Screen(), sunday).set_index("rule")
     assert table.at["silent_store", "passed"]
 
