@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 FIRST, LAST = pd.Timestamp("1900-01-01"), pd.Timestamp("9999-12-31")
@@ -55,6 +56,9 @@ def days(values: pd.Series) -> pd.Series:
         return _by_code(days(pd.Series(values.cat.categories)), values.cat.codes.to_numpy(), values.index)
     if pd.api.types.is_numeric_dtype(values.dtype):
         return pd.Series(np.datetime64("NaT", "s"), index=values.index)
+    if values.dtype == object and pd.api.types.infer_dtype(values, skipna=True) == "date":
+        dates = pa.array(values, type=pa.date32(), from_pandas=True).cast(pa.timestamp("s"))
+        return _within(pd.Series(dates.to_numpy(zero_copy_only=False), index=values.index))
     # Each distinct value is read once: millions of rows have a few thousand days.
     codes, unique = pd.factorize(_plain(values))
     text = pd.Series(unique).astype("str").str.strip()
