@@ -53,12 +53,14 @@ def _series(tables: Tables, sales: pd.DataFrame, settings: Settings) -> pd.DataF
         if items.empty:
             raise SettingsError('panel.universe = "cross" needs [extract.items]: the items that there are.')
         shops = stores["store"] if len(stores) else pd.Series(sorted(pairs["store"].unique()))
-        pairs = items[["item"]].astype("str").merge(shops.astype("str").rename("store"), how="cross")
+        cross = items[["item"]].astype("str").merge(shops.astype("str").rename("store"), how="cross")
+        pairs = pd.concat([cross, pairs], ignore_index=True).drop_duplicates()  # what was sold is never lost
     for key, table in (("item", items), ("store", stores)):
         if len(table):
             attributes = table.astype("str").rename(columns=_apart(table, pairs, key))
             pairs = pairs.merge(attributes, on=key, how="left")
     pairs = covariates.static_signals(pairs, tables.get("signals", pd.DataFrame()), settings).fillna("")
+    _check_attributes(pairs, settings)
     name = settings.panel.unique_id.format
     pairs.insert(0, "unique_id", [name(item=i, store=s) for i, s in zip(pairs["item"], pairs["store"], strict=True)])
     repeated = pairs["unique_id"].duplicated()
@@ -68,6 +70,19 @@ def _series(tables: Tables, sales: pd.DataFrame, settings: Settings) -> pd.DataF
             f"{some(pairs.loc[repeated, 'unique_id'].unique())}. Use both {{item}} and {{store}}."
         )
     return pairs.sort_values("unique_id", kind="stable").reset_index(drop=True)
+
+
+def _check_attributes(series: pd.DataFrame, settings: Settings) -> None:
+    """Attributes that the settings speak of are there."""
+    asked = {"panel.levels": list(settings.panel.levels)}
+    asked |= {f"extract.signals.by of {one.name}": [one.by] for one in settings.extract.signals if one.by}
+    for key, names in asked.items():
+        missing = [name for name in names if name not in series]
+        if missing:
+            raise SettingsError(
+                f"{key}: the series have no attribute {some(missing)}; they have: {some(series.columns, 20)}. "
+                "Attributes are columns of [extract.items] and [extract.stores], and static signals."
+            )
 
 
 def _pairs(sales: pd.DataFrame) -> pd.DataFrame:

@@ -201,7 +201,7 @@ QUALITY = Table(
 
 QUARANTINE = Table(
     "quarantine",
-    "Every rejected row, whole, with the rule that rejected it.",
+    "Every rejected row, whole, with the rule that rejected it; of a night that was stopped, the first 1,000 a rule.",
     {
         "cutoff": CUTOFF,
         "snapshot": SNAPSHOT,

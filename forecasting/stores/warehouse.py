@@ -70,7 +70,7 @@ class Warehouse:
                 self._add(connection, self._missing(connection))
         self._created = True
 
-    def read(self, table: Table, columns: Sequence[str] | None = None, **where: Any) -> pd.DataFrame:
+    def read(self, table: Table, /, columns: Sequence[str] | None = None, **where: Any) -> pd.DataFrame:
         """Rows in the order of the key, with the types that the table says.
 
         `where`: column = value, one of a list, tuple or set of values, or None for an empty cell. An unknown column

@@ -73,6 +73,21 @@ def test_all_items_times_all_stores_where_asked_for() -> None:
     np.testing.assert_array_equal(panel.y[:, 0], [3, NAN, NAN, NAN])
 
 
+def test_what_was_sold_is_in_the_panel_even_where_no_table_lists_it() -> None:
+    tables = {"sales": sales(("A", "S1", 0, 3), ("Z", "S1", 0, 1)), "items": pd.DataFrame({"item": ["A", "B"]})}
+    panel = build_panel(tables, settings(universe="cross"), day(0), "s")
+    assert panel.unique_ids.tolist() == ["A_S1", "B_S1", "Z_S1"]
+
+
+def test_an_attribute_that_the_series_lack_is_named() -> None:
+    tables = {"sales": sales(("A", "S1", 0, 3))}
+    with pytest.raises(SettingsError, match=r"panel\.levels: the series have no attribute region; they have: item"):
+        build_panel(tables, settings(levels=("store", "region")), day(0), "s")
+    signals = [{"name": "weather", "known": "afterwards", "source": "s", "table": "t", "by": "region"}]
+    with pytest.raises(SettingsError, match=r"extract\.signals\.by of weather: the series have no attribute region"):
+        build_panel(tables, settings({"signals": signals}), day(0), "s")
+
+
 def test_a_name_that_two_series_would_share_is_refused() -> None:
     tables = {"sales": sales(("A", "S1", 0, 3), ("A", "S2", 0, 3))}
     with pytest.raises(SettingsError, match=r"gives the same name to several series: A\. Use both"):

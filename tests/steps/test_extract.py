@@ -187,6 +187,14 @@ def test_text_in_a_number(shop: Shop) -> None:
     assert "such as: y 'many' cannot be read" in message
 
 
+def test_of_a_stopped_night_examples_are_kept_and_all_rows_counted(shop: Shop) -> None:
+    shop.lines = pd.concat([shop.lines.assign(y="many")] * 6, ignore_index=True)
+    stopped(shop)
+    warehouse = Warehouse(shop.settings().warehouse)
+    assert len(warehouse.read(QUARANTINE)) == 1_000
+    assert warehouse.read(QUALITY, rule="type", table="sales")["quarantined"].tolist() == [6 * 224]
+
+
 def test_text_in_one_number_costs_that_row_only(shop: Shop) -> None:
     shop.add(y="many")
     settings = shop.settings()
