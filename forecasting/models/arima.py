@@ -27,7 +27,7 @@ from forecasting.models.sarimax import FAILURES, Facts, Fitted, Vector, forecast
 from forecasting.settings import ArimaSettings, Settings
 
 SPEC_FILE = "arima.json"
-WHOLE, FIRST = (0.15, 1e-3), (0.04, 2.5e-4)  # seconds a group and a period: a whole search, the first order only
+WHOLE, QUICK = (0.06, 6e-4), (0.04, 1.5e-4)  # seconds a group and a period: with maximum likelihood, and without
 LATE = 3.0  # times the allowed seconds, after which the rest is not fitted at all
 APART = ("price", "event_id")  # known covariates that mean nothing as a mean over a group
 MOST_KNOWN = 4
@@ -54,8 +54,9 @@ class Arima:
     def fit(self, panel: Panel, horizon: int) -> Self:  # noqa: ARG002 (all models are fitted alike)
         """Choose the level, then an order for each group, the largest first.
 
-        How many groups get a whole search follows from `seconds` and a fixed price of a fit, so that the same data give
-        the same model on any machine; only a machine several times slower than the price leaves groups unfitted.
+        How many groups get maximum likelihood, and not least squares only, follows from `seconds` and a fixed price of
+        a fit, so that the same data give the same model on any machine; only one several times slower than the price
+        leaves groups unfitted.
         """
         level = finest(panel, self.settings.max_series)
         self.level, self.groups, self.notes = level.name, {}, {}
@@ -79,16 +80,16 @@ class Arima:
         if fitted is None:
             self.notes[label] = "too short or degenerate for ARIMA"
         elif quick:
-            self.notes[label] = "first order only, for want of time"
+            self.notes[label] = "by least squares only, for want of time"
         elif not fitted.converged:
             self.notes[label] = "the likelihood's maximum was not quite reached"
 
     def _searches(self, all_facts: list[Facts]) -> int:
-        """How many groups get a whole search within the time, by the fixed price of a period."""
+        """How many groups get maximum likelihood within the time, by the fixed price of a period."""
         periods = len(all_facts[0].y)
-        whole, first = (a_group + periods * a_period for a_group, a_period in (WHOLE, FIRST))
-        left = self.settings.seconds - len(all_facts) * first
-        return int(max(0.0, left) / (whole - first))
+        whole, quick = (a_group + periods * a_period for a_group, a_period in (WHOLE, QUICK))
+        left = self.settings.seconds - len(all_facts) * quick
+        return int(max(0.0, left) / (whole - quick))
 
     def orders(self) -> dict[str, int]:
         """Groups by order, `none` for those without a model."""

@@ -7,6 +7,7 @@ year (weeks, months) or the month with its paydays (days) as Fourier terms, and 
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -14,6 +15,8 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.signal import lfilter
 from statsmodels.tsa.statespace.sarimax import SARIMAX
 
 from forecasting.data.frequency import Frequency
@@ -21,7 +24,9 @@ from forecasting.errors import ModelError, some
 
 Vector = NDArray[np.float64]
 ITERATIONS = 50
+log = logging.getLogger(__name__)
 LEAST = 10  # observations
+LARGEST = 0.97  # ARMA coefficient to start from
 CYCLES = {"D": 30.4369, "W": 365.25, "M": 365.25}  # days of the cycle that Fourier terms follow
 FAILURES = (ValueError, ArithmeticError, IndexError, np.linalg.LinAlgError)
 
@@ -123,7 +128,7 @@ def search(facts: Facts, quick: bool = False) -> Fitted | None:
     """The order with the lowest AICc, on the observations that all candidates explain; None where none can be fitted.
 
     First the candidates of the frequency, then the best of them with the known covariates, then without Fourier
-    terms. `quick`: only the first candidate.
+    terms; all at their least squares estimates. The best one goes on to maximum likelihood, unless `quick`.
     """
     orders = candidates(facts.frequency, int(np.isfinite(facts.y).sum()))
     if not orders:
@@ -133,44 +138,102 @@ def search(facts: Facts, quick: bool = False) -> Fitted | None:
         return replace(SMOOTHING, scale=scale or 1.0)
     scaled = replace(facts, y=facts.y / scale)
     common = _explained(scaled.y, orders)
-    best = _best(scaled, orders[: 1 if quick else None], common)
-    if best and not quick and (varying := _varying(facts)):
-        best = _best(scaled, [replace(best.order, known=varying)], common, best)
-    if best and not quick and best.order.fourier:
-        best = _best(scaled, [replace(best.order, fourier=0)], common, best)
-    return best and replace(best, scale=scale)
+    best = _best(scaled, orders, common)
+    if best is None:
+        return None
+    if varying := _varying(facts):
+        best = _best(scaled, [replace(best.order, known=varying)], common, best) or best
+    if best.order.fourier:
+        best = _best(scaled, [replace(best.order, fourier=0)], common, best) or best
+    if not quick:
+        best = _best(scaled, [best.order], common, likelihood=True) or best
+    return replace(best, scale=scale)
 
 
 def _best(
-    facts: Facts, orders: Sequence[Order], common: NDArray[np.bool_], best: Fitted | None = None
+    facts: Facts,
+    orders: Sequence[Order],
+    common: NDArray[np.bool_],
+    best: Fitted | None = None,
+    likelihood: bool = False,
 ) -> Fitted | None:
     for order in orders:
         try:
-            fitted = estimate(facts, order, common)
-        except FAILURES:
+            fitted = estimate(facts, order, common, likelihood)
+        except FAILURES as error:
+            log.debug("ARIMA %s cannot be fitted: %s", order, error)
             continue
         if np.isfinite(fitted.aicc) and (best is None or fitted.aicc < best.aicc):
             best = fitted
     return best
 
 
-def estimate(facts: Facts, order: Order, common: NDArray[np.bool_] | None = None) -> Fitted:
-    """Maximum likelihood of one order. common: (n,) observations that AICc is taken over; None = all explained.
+def estimate(facts: Facts, order: Order, common: NDArray[np.bool_] | None = None, likelihood: bool = True) -> Fitted:
+    """One order's parameters, by maximum likelihood or only by its starting point, conditional least squares.
 
-    Raises what statsmodels raises (FAILURES) where the series is too short or degenerate.
+    common: (n,) observations that AICc is taken over; None = all explained. Raises what statsmodels raises (FAILURES)
+    where the series is too short or degenerate.
     """
     exog = facts.regressors(order)
+    exog = None if exog is None else exog[: len(facts.y)]
+    start = least_squares(facts.y, exog, order)
     with warnings.catch_warnings():
-        # Starting values far from stationary, missed convergence: AICc and the guard on forecasts judge the result.
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # missed convergence: AICc and the guard on forecasts judge the result
         model = SARIMAX(
-            facts.y, None if exog is None else exog[: len(facts.y)], order=order.order, seasonal_order=order.seasonal,
-            trend=order.trend, simple_differencing=True, enforce_invertibility=False, concentrate_scale=True,
+            facts.y, exog, order=order.order, seasonal_order=order.seasonal, trend=order.trend,
+            simple_differencing=True, enforce_invertibility=False, concentrate_scale=True,
         )  # fmt: skip
-        result = model.fit(disp=0, maxiter=ITERATIONS, cov_type="none")
+        if likelihood:
+            result = model.fit(start, disp=0, maxiter=ITERATIONS, cov_type="none")
+        else:
+            result = model.filter(start, cov_type="none")
     params = (*(float(value) for value in result.params), float(result.scale))
     seen = (_explained(facts.y, [order]) if common is None else common)[-int(result.nobs) :]
-    return Fitted(order, params, 1.0, _aicc(result, seen, len(params)), bool(result.mle_retvals["converged"]))
+    converged = bool(result.mle_retvals["converged"]) if likelihood else False
+    return Fitted(order, params, 1.0, _aicc(result, seen, len(params)), converged)
+
+
+def least_squares(y: Vector, exog: Vector | None, order: Order) -> Vector:
+    """Parameters that minimise the conditional sum of squares, regression included; missing periods are interpolated.
+
+    One tenth of the time of a likelihood: regression coefficients follow from the ARMA ones, and no filter is run.
+    """
+    places = np.arange(len(y))
+    seen = np.isfinite(y)
+    columns = [np.interp(places, places[seen], y[seen]), *([] if exog is None else exog.T)]
+    if order.trend == "c":
+        columns.insert(1, np.ones(len(y)))
+    data = np.stack(columns)
+    for lag in _lags(order):
+        data = data[:, lag:] - data[:, :-lag]
+    (p, _, q), (P, _, Q, _) = order.order, order.seasonal
+    season = order.seasonal[3] or 1
+
+    def regress(theta: Vector) -> tuple[float, Vector]:
+        ar = np.convolve(_polynomial(-theta[:p]), _polynomial(-theta[p + q : p + q + P], season))
+        ma = np.convolve(_polynomial(theta[p : p + q]), _polynomial(theta[p + q + P :], season))
+        errors = lfilter(ar, ma, data)[:, len(ar) - 1 :]
+        beta: Vector = np.linalg.lstsq(errors[1:].T, errors[0], rcond=None)[0]
+        size = float(((errors[0] - beta @ errors[1:]) ** 2).mean())
+        if order.trend == "c":
+            beta[0] *= ar.sum()  # statsmodels' constant is the intercept, not the mean
+        return size, beta
+
+    start = np.repeat([0.5, -0.4, 0.1, -0.6], [p, q, P, Q])
+    found = minimize(lambda theta: regress(theta)[0], start, bounds=[(-LARGEST, LARGEST)] * len(start))
+    return np.concatenate([regress(found.x)[1], found.x])
+
+
+def _polynomial(coefficients: Vector, season: int = 1) -> Vector:
+    """1 + c_1 B^s + c_2 B^2s + ..."""
+    whole = np.zeros(len(coefficients) * season + 1)
+    whole[0] = 1
+    whole[season::season] = coefficients
+    return whole
+
+
+def _lags(order: Order) -> tuple[int, ...]:
+    return (1,) * order.order[1] + (order.seasonal[3],) * order.seasonal[1]
 
 
 def forecast(fitted: Fitted, facts: Facts) -> Vector:
@@ -207,7 +270,7 @@ def _explained(y: Vector, orders: Sequence[Order]) -> NDArray[np.bool_]:
     seen: NDArray[np.bool_] = np.isfinite(y)
     for order in orders:
         changed = y
-        for lag in (1,) * order.order[1] + (order.seasonal[3],) * order.seasonal[1]:
+        for lag in _lags(order):
             changed = np.concatenate([np.full(lag, np.nan), changed[lag:] - changed[:-lag]])
         seen = seen & np.isfinite(changed)
     return seen

@@ -196,7 +196,7 @@ def test_a_forecast_out_of_range_falls_back_to_the_seasonal_mean_and_says_so(
     params: tuple[float, ...], reason: str
 ) -> None:
     panel = seasonal_panel(3, DAYS)
-    model = Arima(ArimaSettings(seconds=0.5)).fit(panel, 7)
+    model = Arima(ArimaSettings(seconds=0.3)).fit(panel, 7)
     model.groups["A"] = Fitted(Order((1, 0, 0)), params, 5.0, 0.0, converged=True)
     found = model.predict(panel, 7)
     np.testing.assert_array_equal(found.mean[0], SeasonalMean().predict(panel, 7).mean[0])
@@ -213,11 +213,11 @@ def test_a_series_too_short_or_unknown_gets_the_seasonal_mean() -> None:
     assert model.predict(panel, 7).reason[1] == "not known when ARIMA was fitted; seasonal mean instead"
 
 
-def test_little_time_leaves_the_smaller_groups_with_the_first_order_and_none_without_a_forecast() -> None:
+def test_little_time_leaves_the_smaller_groups_to_least_squares_and_none_without_a_forecast() -> None:
     panel = panel_of([list(noisy(level, seed)) for seed, level in enumerate((5, 50, 20))])
-    model = Arima(ArimaSettings(seconds=0.5)).fit(panel, 7)
-    assert model.notes.get("B") != "first order only, for want of time"
-    assert model.notes["A"] == model.notes["C"] == "first order only, for want of time"
+    model = Arima(ArimaSettings(seconds=0.3)).fit(panel, 7)
+    assert model.notes.get("B") != "by least squares only, for want of time"
+    assert model.notes["A"] == model.notes["C"] == "by least squares only, for want of time"
     assert model.predict(panel, 7).status.tolist() == ["ok"] * 3
     late = Arima(ArimaSettings(seconds=1e-9)).fit(panel, 7)
     forecast = late.predict(panel, 7)

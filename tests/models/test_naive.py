@@ -89,9 +89,7 @@ def test_a_series_borrows_the_yearly_profile_that_the_others_show() -> None:
 
 @pytest.mark.parametrize("model", [SeasonalNaive(), SeasonalMean()])
 def test_a_series_never_observed_gets_a_share_of_its_like_and_says_so(model: SeasonalNaive | SeasonalMean) -> None:
-    series = pd.DataFrame(
-        {"unique_id": list("ABCD"), "item": ["x", "y", "x", "z"], "store": ["S1", "S2", "S2", "S1"]}
-    )
+    series = pd.DataFrame({"unique_id": list("ABCD"), "item": ["x", "y", "x", "z"], "store": ["S1", "S2", "S2", "S1"]})
     panel = panel_of([[10.0] * 21, [20.0] * 21, [NAN] * 21, [NAN] * 21], series=series)
     forecast = model.predict(panel, 3)
     # C is of item x, which A sells; nobody else sells D's item z, so its store counts, where A is.
