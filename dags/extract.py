@@ -26,7 +26,7 @@ def extract():
     @task(outlets=[PANEL], execution_timeout=timedelta(hours=2))
     def read_and_screen_sales(*, outlet_events, **context):
         """Sources to a snapshot and the panel of the cutoff."""
-        with night(context) as (settings, cutoff, run):
+        with night(context, from_source=True) as (settings, cutoff, run):
             from forecasting.steps.extract import extract as step
 
             facts = step(settings, cutoff, run)

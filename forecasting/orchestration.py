@@ -84,7 +84,7 @@ def cutoff_param() -> Param:
         type=["null", "string"],
         format="date",
         title="Cutoff",
-        description="Last day whose sales are known. Empty: the day before the run, or the cutoff that started it.",
+        description="Last day whose sales are known. Empty: the newest one.",
     )
 
 
@@ -128,19 +128,36 @@ def horizon_param() -> Param:
     )
 
 
-def cutoff_of(context: Mapping[str, Any]) -> date:
-    """Cutoff of a run: the form's, else its partition's, else the day before the run's own business day.
+def cutoff_of(context: Mapping[str, Any], settings: Settings, from_source: bool) -> date:
+    """Cutoff of a run: the form's, else its partition's, else the newest one that there is.
 
-    A night that starts on the 2nd works on the sales until the 1st. A backfill's run has the date that it stands for.
+    For what reads the sources that is the day before the run's own business day: a night that starts on the 2nd works
+    on the sales until the 1st, and a backfill's run has the date that it stands for. By hand, the demo goes on to its
+    next day. All other steps take the newest snapshot that was there when the run was started.
     """
     given, run = context["params"].get("cutoff"), context["dag_run"]
     if given:
         return date.fromisoformat(str(given))
     if run.partition_key:
         return date.fromisoformat(run.partition_key[:10])
+    if not from_source:
+        return _newest_snapshot(settings, run.run_after)
+    if settings.demo and run.run_type == "manual":
+        from forecasting.steps.demo import tonight
+
+        return tonight(settings)
     moment = run.logical_date or run.run_after
     business_day: datetime = moment.astimezone(ZoneInfo(zone()))
     return business_day.date() - timedelta(days=1)
+
+
+def _newest_snapshot(settings: Settings, moment: datetime) -> date:
+    from forecasting.stores.lake import Lake
+
+    newest = Lake(settings.lake).newest_cutoff(by=moment)
+    if newest is None:
+        raise CutoffError(f"The lake {settings.lake.path} holds no snapshot yet: run the DAG `extract` first.")
+    return newest
 
 
 def changes_of(params: Mapping[str, Any]) -> list[str]:
@@ -160,15 +177,18 @@ def _toml(value: Any) -> str:
 
 
 @contextmanager
-def night(context: Mapping[str, Any]) -> Iterator[tuple[Settings, date, Run]]:
-    """Settings, cutoff and run of a task; an error that another try cannot mend fails the task at once."""
+def night(context: Mapping[str, Any], from_source: bool = False) -> Iterator[tuple[Settings, date, Run]]:
+    """Settings, cutoff and run of a task; an error that another try cannot mend fails the task at once.
+
+    from_source: the task reads the sources, so the newest cutoff is not yet in the lake.
+    """
     from forecasting.settings import load
     from forecasting.steps.run import Run
 
     try:
         settings = load(conf_path(), changes_of(context["params"]))
         run = context["dag_run"]
-        yield settings, cutoff_of(context), Run(f"{run.dag_id}__{run.run_id}")
+        yield settings, cutoff_of(context, settings, from_source), Run(f"{run.dag_id}__{run.run_id}")
     except FINAL as error:
         raise AirflowFailException(f"{type(error).__name__}: {error}") from error
 

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 from rich.console import Console
@@ -60,9 +60,12 @@ def _as_environment(changes: list[str]) -> dict[str, str]:
 def run(chosen: argparse.Namespace, settings: Settings, console: Console) -> int:
     """One night through Airflow."""
     from forecasting.launcher.report import tell
+    from forecasting.steps.demo import tonight
 
     began = time.monotonic()
-    cutoff = chosen.cutoff or _tonight(settings, console)
+    if not (chosen.cutoff or settings.demo):
+        raise LauncherError("Say which night to run: --cutoff YYYY-MM-DD, the last day whose sales are known.")
+    cutoff = chosen.cutoff or tonight(settings, console.print)
     console.print(f"Night of {cutoff}: starting Airflow (its log: {chosen.home / 'standalone.log'})")
     with airflow(chosen.home, chosen.conf, clock=False) as running:
         console.print(f"Airflow is up after {time.monotonic() - began:.0f} s at {running.url}; DAG by DAG:")
@@ -89,24 +92,6 @@ def ui(chosen: argparse.Namespace, settings: Settings, console: Console) -> int:
             while True:
                 running.check_alive()
                 time.sleep(1)
-
-
-def _tonight(settings: Settings, console: Console) -> date:
-    """The demo's next night: its shop is made at the first one, and lives one more day at each that follows."""
-    if settings.demo is None:
-        raise LauncherError("Say which night to run: --cutoff YYYY-MM-DD, the last day whose sales are known.")
-    from forecasting.sources import demo
-    from forecasting.stores.lake import Lake
-
-    if not demo.exists(settings):
-        size = settings.demo
-        console.print(f"Making the demo retailer: {size.stores} stores x {size.items} items, {size.days} days")
-        demo.create(settings)
-    newest = demo.next_cutoff(settings)
-    if Lake(settings.lake).newest_cutoff() == newest:
-        newest += timedelta(days=1)
-        demo.advance(settings, newest)
-    return newest
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pandas as pd
@@ -60,6 +60,7 @@ class _Commit:
     """
 
     snapshot: Snapshot
+    at: datetime
     since: date | None
     content: str
     tables: Mapping[str, str]
@@ -126,10 +127,16 @@ class Lake:
             )
         return later
 
-    def newest_cutoff(self, before: date | None = None) -> date | None:
-        """The latest cutoff of all snapshots, or of those before a day; None where there is none."""
-        cutoffs = (commit.snapshot.cutoff for commit in self._commits())
-        return max((cutoff for cutoff in cutoffs if before is None or cutoff < before), default=None)
+    def newest_cutoff(self, before: date | None = None, by: datetime | None = None) -> date | None:
+        """The latest cutoff of all snapshots; of those before a day; of those committed by a moment; None: no such."""
+        return max(
+            (
+                one.snapshot.cutoff
+                for one in self._commits()
+                if (before is None or one.snapshot.cutoff < before) and (by is None or one.at <= by)
+            ),
+            default=None,
+        )
 
     def read(self, snapshot_id: str, table: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """A table as of the snapshot; empty where the snapshot does not have it.
@@ -180,7 +187,8 @@ class Lake:
         table = self._table("sales")
         for entry in table.history() if table else ():
             if "forecasting" in entry:
-                yield _commit(int(entry["version"]), json.loads(entry["forecasting"]))
+                at = datetime.fromtimestamp(entry["timestamp"] / 1000, UTC)
+                yield _commit(int(entry["version"]), at, json.loads(entry["forecasting"]))
 
     def _find(self, snapshot_id: str) -> _Commit:
         for commit in self._commits():
@@ -271,9 +279,9 @@ def _version(snapshot_id: str) -> int:
     return int(snapshot_id.removeprefix("sales@"))
 
 
-def _commit(version: int, record: Mapping[str, Any]) -> _Commit:
+def _commit(version: int, at: datetime, record: Mapping[str, Any]) -> _Commit:
     snapshot = Snapshot(
         f"sales@{version}", date.fromisoformat(record["cutoff"]), record["digest"], record["rows"], record["versions"]
     )
     since = date.fromisoformat(record["since"]) if record["since"] else None
-    return _Commit(snapshot, since, record["content"], record["tables"], record["categorical"])
+    return _Commit(snapshot, at, since, record["content"], record["tables"], record["categorical"])

@@ -14,7 +14,7 @@ from forecasting.settings import Settings
 from forecasting.sources import demo
 from forecasting.stores.lake import Lake
 from forecasting.stores.warehouse import Warehouse
-from tests.shops import small_shop
+from tests.shops import ROOT, small_shop
 
 # Airflow and its web framework warn about their own use of other libraries, also while a task runs.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -119,3 +119,31 @@ def test_a_night_without_sales_stops_before_anything_is_published(dagbag, shop: 
     pd.testing.assert_frame_equal(tables(shop[1])["forecasts"], before)
     stopped = Warehouse(shop[1].warehouse).read(QUALITY, cutoff=pd.Timestamp("2026-07-20"))
     assert not stopped.loc[stopped["rule"] == "freshness", "passed"].any()
+
+
+def test_a_training_that_fails_turns_its_run_red_and_the_champion_still_forecasts(dagbag, shop, monkeypatch) -> None:
+    monkeypatch.setenv("FORECASTING__TRAIN__FOLDS", "200")  # more than the history has
+    failed = run(dagbag, "train", 50, cutoff=SECOND.isoformat(), force=True)
+    assert failed.state == "failed"
+    states = {one.task_id: one.state for one in failed.get_task_instances()}
+    assert states == {
+        "is_training_due": "success",
+        "train_and_judge": "failed",
+        "hand_over_champion": "success",
+        "report_failed_training": "failed",
+    }
+    assert run(dagbag, "forecast", 51, cutoff=SECOND.isoformat()).state == "success"
+    runs = Warehouse(shop[1].warehouse).read(RUNS, cutoff=pd.Timestamp(SECOND))
+    why = runs.loc[(runs["step"] == "train") & (runs["outcome"] == "failed"), "message"]
+    assert why.str.contains("folds").any()
+
+
+def test_started_by_hand_without_a_cutoff_it_does_the_newest_night(shop: tuple[Path, Settings]) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    dagbag = DagBag(str(ROOT / "dags"))  # anew: `test` leaves the params of a run behind as defaults
+    third = date(2026, 7, 2)
+    for number, name in enumerate(CHAIN):
+        assert run(dagbag, name, number + 55).state == "success"
+    assert Warehouse(shop[1].warehouse).cutoffs()[0] == third
+    assert demo.next_cutoff(shop[1]) == third

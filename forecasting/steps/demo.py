@@ -1,0 +1,28 @@
+"""The made-up retailer's nights: its shop is made at the first one, and lives one more day at each that follows."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import date, timedelta
+
+from forecasting.settings import Settings
+from forecasting.sources import demo
+from forecasting.stores.lake import Lake
+
+log = logging.getLogger(__name__)
+
+
+def tonight(settings: Settings, tell: Callable[[str], object] = log.info) -> date:
+    """The cutoff that is next: the first one, one whose night did not get as far as a snapshot, or one day more.
+
+    Raises SourceError where there is no [demo] section.
+    """
+    if not demo.exists(settings) and (size := settings.demo):
+        tell(f"Making the demo retailer: {size.stores} stores x {size.items} items, {size.days} days")
+        demo.create(settings)
+    newest = demo.next_cutoff(settings)
+    if Lake(settings.lake).newest_cutoff() == newest:
+        newest += timedelta(days=1)
+        demo.advance(settings, newest)
+    return newest
