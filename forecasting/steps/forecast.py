@@ -29,43 +29,46 @@ Tell = Callable[[str], None]
 
 
 def plan(settings: Settings, cutoff: date) -> list[dict[str, Any]]:
-    """Shards of the panel: {"shard", "start", "stop"} with series positions; every shard sees the whole panel.
+    """Shards of the panel: {"shard", "start", "stop", "version", "model"} with series positions.
 
-    Raises SettingsError where `forecast.series` names no series of the panel.
-    """
-    panel = Lake(settings.lake).read_panel(whole_periods(settings, cutoff))
-    rows = _wanted(settings, panel)
-    size = settings.forecast.shard_series
-    return [
-        {"shard": number, "start": start, "stop": min(start + size, len(rows))}
-        for number, start in enumerate(range(0, len(rows), size))
-    ]
-
-
-def predict(
-    settings: Settings, cutoff: date, shard: Mapping[str, int], run: Run, tell: Tell = log.info
-) -> dict[str, Any]:
-    """Forecast one shard with the champion of this cutoff into the lake's staging area. Returns shard, rows, version.
-
-    Raises CutoffError where no model trained at or before the cutoff was ever promoted.
+    Every shard sees the whole panel, and all use the champion that there is now. Raises SettingsError where
+    `forecast.series` names no series of the panel, PublishError where no model trained at or before the cutoff was ever
+    promoted.
     """
     cutoff = whole_periods(settings, cutoff)
-    lake, registry = Lake(settings.lake), Registry(settings.mlflow)
-    panel = lake.read_panel(cutoff)
-    rows = _wanted(settings, panel)[shard["start"] : shard["stop"]]
-    champion = registry.champion(cutoff)
+    panel = Lake(settings.lake).read_panel(cutoff)
+    rows = _wanted(settings, panel)
+    champion = Registry(settings.mlflow).champion(cutoff)
     if champion is None:
         raise PublishError(
             f"No promoted model was trained at or before {cutoff}: run train for this cutoff first "
             f"(python -m forecasting train --cutoff {cutoff})."
         )
-    model = models.load(registry.fetch(champion.version))
+    size = settings.forecast.shard_series
+    return [
+        {
+            "shard": number, "start": start, "stop": min(start + size, len(rows)),
+            "version": champion.version, "model": champion.name,
+        }
+        for number, start in enumerate(range(0, len(rows), size))
+    ]  # fmt: skip
+
+
+def predict(
+    settings: Settings, cutoff: date, shard: Mapping[str, Any], run: Run, tell: Tell = log.info
+) -> dict[str, Any]:
+    """Forecast one shard of `plan` into the lake's staging area. Returns shard, rows, version."""
+    lake = Lake(settings.lake)
+    panel = lake.read_panel(whole_periods(settings, cutoff))
+    rows = _wanted(settings, panel)[shard["start"] : shard["stop"]]
+    version = str(shard["version"])
+    model = models.load(Registry(settings.mlflow).fetch(version))
     forecast = model.predict(panel, settings.panel.horizon, rows)
     table = _table(panel, forecast, rows, run)
-    table["model"], table["model_version"] = champion.name, champion.version
-    lake.write_staged(cutoff, run.run_id, int(shard["shard"]), table)
-    tell(f"shard {shard['shard']}: {len(rows):,} series with version {champion.version} ({champion.name})")
-    return {"shard": int(shard["shard"]), "rows": len(table), "version": champion.version}
+    table["model"], table["model_version"] = shard["model"], version
+    lake.write_staged(panel.cutoff, run.run_id, int(shard["shard"]), table)
+    tell(f"shard {shard['shard']}: {len(rows):,} series with version {version} ({shard['model']})")
+    return {"shard": int(shard["shard"]), "rows": len(table), "version": version}
 
 
 def publish(settings: Settings, cutoff: date, run: Run) -> dict[str, Any]:
