@@ -18,12 +18,14 @@ from forecasting.data.sieve import Mask, Reasons, Rows, Screened, Sieve, say, sh
 from forecasting.data.tables import Table
 from forecasting.settings import SalesTable, Screen
 
+USUAL_DAYS = 28
+
 
 @dataclass(frozen=True)
 class Known:
     """What a night knows beside the rows: the cutoff, and the keys that items and stores list (None = no such table).
 
-    newest: last day of which another night has already seen the sales (backfills); rows up to it are no future.
+    newest: last day that is over, although it lies after the cutoff (backfills); rows up to it are no future.
     """
 
     cutoff: date
@@ -35,6 +37,22 @@ class Known:
     def future_from(self) -> pd.Timestamp:
         """Day after which dates are of the future, before `future_days` are added."""
         return pd.Timestamp(max(self.cutoff, self.newest or self.cutoff))
+
+
+def goes_on_until(known: pd.Series, later: pd.Series, cutoff: date, gap: int) -> date:
+    """The last day up to which trade goes on after the cutoff: a source read for a past night knows later days.
+
+    known, later: day of every row up to the cutoff and after it. A day counts that has at least half the rows of a
+    usual one before; after more than `gap` days without such a day, what follows is a mistake in the dates.
+    """
+    usual = known.value_counts().sort_index().iloc[-USUAL_DAYS:].median()
+    last = pd.Timestamp(cutoff)
+    rows = later.value_counts().sort_index()
+    for day in rows.index[rows >= usual / 2]:
+        if (day - last).days > gap:
+            break
+        last = day
+    return last.date()
 
 
 def screen_sales(raw: pd.DataFrame, table: SalesTable, rules: Screen, known: Known) -> Screened:

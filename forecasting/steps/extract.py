@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ from forecasting.data import canonical
 from forecasting.data.build import build_panel
 from forecasting.data.frequency import Frequency
 from forecasting.data.gates import gates
-from forecasting.data.quality import Known, screen_attributes, screen_sales, screen_table
+from forecasting.data.quality import Known, goes_on_until, screen_attributes, screen_sales, screen_table
 from forecasting.data.sieve import Screened
 from forecasting.data.tables import EVENTS, PRICES, PROMOTIONS, QUALITY, QUARANTINE, SIGNALS, STOCK
 from forecasting.errors import DataQualityError
@@ -27,6 +27,7 @@ from forecasting.stores.warehouse import Change, Warehouse
 
 # Nothing of a stopped night was taken in, so its rows are still at the source: examples are enough.
 KEPT_OF_STOPPED = 1_000
+GAPS = {"D": 7, "W": 14, "M": 62}  # days that a shop may be closed, by frequency, before its sales have ended
 log = logging.getLogger(__name__)
 Tell = Callable[[str], None]
 
@@ -99,9 +100,12 @@ def _read_sales(settings: Settings, night: _Night, known: Known, since: date | N
     source, table, rules = open_source(settings, "sales"), settings.extract.sales, settings.screen
     raw = source.read(since, known.cutoff)
     if rules.future_days is not None:
-        first = known.future_from.date() + timedelta(days=rules.future_days + 1)
-        later = source.read(first, None)
-        later = later[days_of(later["ds"]).notna()]  # rows without a date came with the first reading
+        later = source.read(known.future_from.date() + timedelta(days=1), None)
+        days = days_of(later["ds"])  # without one: it came with the first reading
+        gap = GAPS[settings.panel.frequency[0]]
+        newest = goes_on_until(days_of(raw["ds"]), days, known.future_from.date(), gap)
+        known = replace(known, newest=newest)
+        later = later[days > pd.Timestamp(newest) + pd.Timedelta(days=rules.future_days)]
         if len(later):
             raw = pd.concat([raw, later], ignore_index=True)
     screened = screen_sales(raw, table, rules, known)

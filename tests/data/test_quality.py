@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from forecasting.data.gates import gates
-from forecasting.data.quality import Known, screen_attributes, screen_sales, screen_table
+from forecasting.data.quality import Known, goes_on_until, screen_attributes, screen_sales, screen_table
 from forecasting.data.tables import PRICES, STOCK
 from forecasting.settings import SalesTable, Screen
 
@@ -74,6 +74,23 @@ def test_rows_that_another_night_has_already_seen_are_no_future_in_a_backfill() 
     raw = lines({"ds": "2026-07-10"})
     later = Known(CUTOFF, newest=date(2026, 7, 10))
     assert len(screen_sales(raw, LINES, Screen(), later).clean) == 1
+
+
+def test_a_past_night_takes_the_days_that_follow_for_days_and_not_for_mistakes() -> None:
+    days = pd.Series(pd.date_range("2026-06-01", "2026-07-20").repeat(10))
+    known, later = days[days <= pd.Timestamp(CUTOFF)], days[days > pd.Timestamp(CUTOFF)]
+    typing_errors = pd.Series(pd.to_datetime(["2026-07-22", "2026-08-01", "2034-07-10"]))
+    holidays = later[~later.between("2026-07-03", "2026-07-08")]
+    closed = later[~later.between("2026-07-03", "2026-07-10")]
+    for after, expected in [
+        (pd.concat([later, typing_errors]), date(2026, 7, 20)),
+        (typing_errors, CUTOFF),
+        (later.iloc[:0], CUTOFF),
+        (holidays, date(2026, 7, 20)),
+        (closed, date(2026, 7, 2)),
+    ]:
+        assert goes_on_until(known, after, CUTOFF, gap=7) == expected
+    assert goes_on_until(known.iloc[:0], later, CUTOFF, gap=7) == CUTOFF
 
 
 def test_categories_and_days_of_a_parquet_file_are_screened_alike() -> None:
