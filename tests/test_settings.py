@@ -194,6 +194,10 @@ def test_a_source_that_is_not_declared(write):
     assert "extract.sales.source: no [sources.till]; there are: shop" in message
 
 
+def test_a_change_to_a_source_that_is_not_there(write):
+    assert "sources.till: no such source, or one without kind" in refused(write(), "sources.till.path=x")
+
+
 def test_a_source_of_a_kind_that_does_not_exist(write):
     message = refused(write(), "sources.shop.kind=fax")
     assert "sources.shop" in message
