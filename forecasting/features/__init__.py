@@ -41,12 +41,15 @@ Vocabulary = Mapping[str, Sequence[str]]
 
 
 def vocabulary(panel: Panel) -> dict[str, list[str]]:
-    """Attributes that a model may learn from, with the values that it knows: a value's code is its place here.
+    """Attributes and events that a model may learn from, with the values it knows: a value's code is its place here.
 
     Those with one value say nothing, those with more than MAX_CATEGORIES are names rather than kinds.
     """
     values = {name: sorted(set(panel.series[name])) for name in panel.series.columns if name != "unique_id"}
-    return {name: found for name, found in values.items() if 1 < len(found) <= MAX_CATEGORIES}
+    words = {name: found for name, found in values.items() if 1 < len(found) <= MAX_CATEGORIES}
+    if "event_id" in panel.known:
+        words["event_id"] = [f"{code:g}" for code in np.unique(panel.known["event_id"])]
+    return words
 
 
 def build(panel: Panel, rows: Rows, steps: Rows, words: Vocabulary) -> Features:
@@ -64,11 +67,14 @@ def build(panel: Panel, rows: Rows, steps: Rows, words: Vocabulary) -> Features:
         columns[name] = matrix[inverse, steps - 1]
     columns |= _known(part, inverse, steps)
     for name, known_values in words.items():
-        columns[name] = _codes(part.series, name, known_values)[inverse]
+        if name in part.known:
+            columns[name] = _places(columns[name], [float(code) for code in known_values])
+        else:
+            columns[name] = _codes(part.series, name, known_values)[inverse]
     values = np.empty((len(rows), len(columns)), dtype=np.float32)
     for index, column in enumerate(columns.values()):
         values[:, index] = column
-    categorical = tuple(name for name in columns if name in words or name == "event_id")
+    categorical = tuple(name for name in columns if name in words)
     return Features(values, tuple(columns), categorical, scale(part)[inverse])
 
 
@@ -160,5 +166,9 @@ def _codes(series: pd.DataFrame, name: str, values: Sequence[str]) -> Vector:
     """(n_series,) place of each value in the vocabulary; NaN for one that it does not know, or no such attribute."""
     if name not in series:
         return np.full(len(series), np.nan, dtype=np.float32)
-    codes = pd.Index(values).get_indexer(pd.Index(series[name])).astype(np.float32)
+    return _places(series[name], values)
+
+
+def _places(found: pd.Series | Vector, values: Sequence[object]) -> Vector:
+    codes = pd.Index(list(values)).get_indexer(pd.Index(found)).astype(np.float32)
     return np.where(codes >= 0, codes, np.nan).astype(np.float32)
