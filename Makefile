@@ -38,8 +38,9 @@ demo: $(ENV)     ## one night without Airflow: the demo retailer through the com
 test: $(ENV)     ## all tests; PYTEST='tests/data -k panel' runs some
 	@$(BIN)/python -m pytest $(PYTEST)
 
-check: $(ENV)    ## ruff, mypy --strict, layers
+check: $(ENV)    ## ruff (lint, format), mypy --strict, layers
 	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --quiet --check . || { echo 'make check: format with .venv/bin/ruff format .'; exit 1; }
 	@$(BIN)/mypy --strict forecasting
 	@$(BIN)/lint-imports --no-logo
 

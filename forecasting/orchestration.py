@@ -92,9 +92,7 @@ def training_params() -> dict[str, Param]:
     """The form of `train`."""
     models = list(_section("train").get("models", ["seasonal_naive", "seasonal_mean", "lightgbm", "arima"]))
     return {
-        "force": Param(
-            False, type="boolean", title="Train now", description="Train whatever the champion's age."
-        ),
+        "force": Param(False, type="boolean", title="Train now", description="Train whatever the champion's age."),
         "models": Param(
             None,
             type=["null", "array"],
@@ -123,9 +121,7 @@ def forecast_params() -> dict[str, Param]:
 
 def horizon_param() -> Param:
     """Periods ahead; empty: as configured."""
-    return Param(
-        None, type=["null", "integer"], minimum=1, maximum=400, title="Horizon", description="Periods ahead."
-    )
+    return Param(None, type=["null", "integer"], minimum=1, maximum=400, title="Horizon", description="Periods ahead.")
 
 
 def cutoff_of(context: Mapping[str, Any], settings: Settings, from_source: bool) -> date:

@@ -340,7 +340,7 @@ def _explain(file: Path, error: ValidationError) -> str:
         if detail["type"] == "extra_forbidden":
             problems.append(f"{key}: unknown key{_hint(detail['loc'])}")
         elif detail["type"] == "union_tag_not_found":
-            problems.append(f"{key}: no such source, or one without kind = \"sql\" or \"files\"")
+            problems.append(f'{key}: no such source, or one without kind = "sql" or "files"')
         elif detail["type"] == "missing":
             problems.append(f"{key}: missing, and it has no default")
         else:

@@ -66,12 +66,22 @@ def _serve(binaries: Path, folder: Path) -> Iterator[str]:
     data, log = folder / "data", folder / "server.log"
     made = subprocess.run(
         [binaries / "initdb", "-D", data, "-U", "tester", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"],
-        capture_output=True, text=True, cwd=folder, check=False, **identity,
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        check=False,
+        **identity,
     )
     assert made.returncode == 0, f"initdb failed:\n{made.stdout}\n{made.stderr}"
     port = _free_port()
-    options = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off",
-               "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "2GB"}
+    options = {
+        "listen_addresses": "127.0.0.1",
+        "unix_socket_directories": "",
+        "fsync": "off",
+        "synchronous_commit": "off",
+        "full_page_writes": "off",
+        "max_wal_size": "2GB",
+    }
     command = [binaries / "postgres", "-D", data, "-p", str(port)]
     for key, value in options.items():
         command += ["-c", f"{key}={value}"]

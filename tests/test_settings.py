@@ -134,7 +134,7 @@ def test_not_toml(write):
 
 def test_not_utf8(tmp_path):
     file = tmp_path / "shop.toml"
-    file.write_bytes('[sources.gesch\xe4ft]'.encode("latin-1"))
+    file.write_bytes("[sources.gesch\xe4ft]".encode("latin-1"))
     assert "not valid TOML" in refused(file)
 
 
@@ -184,9 +184,9 @@ def test_what_is_allowed_is_told(write):
 
 def test_a_missing_section(write):
     assert "extract: missing, and it has no default" in refused(write('[sources.a]\nkind = "sql"\nurl = "x"\n'))
-    assert "sources: missing, and it has no default" in refused(write(MINIMAL.split("[extract.sales]")[1].join(
-        ["[extract.sales]", ""]
-    )))
+    assert "sources: missing, and it has no default" in refused(
+        write(MINIMAL.split("[extract.sales]")[1].join(["[extract.sales]", ""]))
+    )
 
 
 def test_a_source_that_is_not_declared(write):

@@ -56,9 +56,7 @@ def promotions(rows: pd.DataFrame, grid: Grid) -> Matrix:
     if len(rows):
         series, columns, taken = grid.cells(rows)
         inside = (columns >= 0) & (columns < grid.width)
-        np.maximum.at(
-            value, (series[inside], columns[inside]), rows["value"].to_numpy(dtype=np.float32)[taken[inside]]
-        )
+        np.maximum.at(value, (series[inside], columns[inside]), rows["value"].to_numpy(dtype=np.float32)[taken[inside]])
     return value
 
 

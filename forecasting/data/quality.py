@@ -215,4 +215,3 @@ def _is_text(values: pd.Series) -> bool:
 
 def _constant(index: pd.Index) -> pd.Series:
     return pd.Series("", index=index).astype("category")
-

@@ -66,8 +66,13 @@ class Sieve:
 
     def _line(self, rule: str, severity: str, count: int, message: str) -> dict[str, Any]:
         return {
-            "table": self._table, "rule": rule, "severity": severity, "read": len(self.raw),
-            "clean": len(self.raw) - count, "quarantined": count, "passed": count == 0 or rule == "all",
+            "table": self._table,
+            "rule": rule,
+            "severity": severity,
+            "read": len(self.raw),
+            "clean": len(self.raw) - count,
+            "quarantined": count,
+            "passed": count == 0 or rule == "all",
             "message": message,
         }
 
@@ -91,9 +96,7 @@ def short(value: object) -> str:
 def contents(rows: pd.DataFrame) -> list[str]:
     """Each row as JSON."""
     try:
-        text = rows.to_json(
-            orient="records", lines=True, date_format="iso", default_handler=str, double_precision=15
-        )
+        text = rows.to_json(orient="records", lines=True, date_format="iso", default_handler=str, double_precision=15)
         lines = str(text).split("\n")[: len(rows)]
     except (ValueError, OverflowError, TypeError):  # what the fast writer cannot take, such as half a character
         lines = [_json(row) for row in rows.to_dict("records")]

@@ -92,9 +92,7 @@ def _floor(mean: Matrix) -> NDArray[np.float64]:
     return np.maximum(mean, SMALLEST).astype(np.float64)
 
 
-def _quantiles(
-    cell: NDArray[np.intp], ratio: NDArray[np.floating], cells: int
-) -> dict[int, NDArray[np.float64]]:
+def _quantiles(cell: NDArray[np.intp], ratio: NDArray[np.floating], cells: int) -> dict[int, NDArray[np.float64]]:
     order = np.argsort(cell, kind="stable")
     bounds = np.searchsorted(cell[order], np.arange(cells + 1))
     sorted_ratio = ratio[order]

@@ -59,12 +59,20 @@ class DirectLightgbm:
         words = features.vocabulary(panel)
         values, target, scale, names, categorical = self._rows(panel, horizon, words)
         data = lgb.Dataset(
-            values, target, init_score=np.log(scale), feature_name=_safe(names),
-            categorical_feature=_safe(categorical), free_raw_data=True, params={"verbosity": -1},
+            values,
+            target,
+            init_score=np.log(scale),
+            feature_name=_safe(names),
+            categorical_feature=_safe(categorical),
+            free_raw_data=True,
+            params={"verbosity": -1},
         )
         self._booster = lgb.train(self._parameters(), data, num_boost_round=self.settings.trees)
         self.spec = {
-            "names": list(names), "categorical": list(categorical), "vocabulary": words, "rows": len(target),
+            "names": list(names),
+            "categorical": list(categorical),
+            "vocabulary": words,
+            "rows": len(target),
             "horizon": horizon,
         }
         return self
@@ -131,11 +139,21 @@ class DirectLightgbm:
     def _parameters(self) -> dict[str, Any]:
         chosen = self.settings
         return {
-            "objective": chosen.objective, "num_leaves": chosen.leaves, "learning_rate": chosen.learning_rate,
-            "min_data_in_leaf": chosen.min_rows_leaf, "feature_fraction": 0.7, "bagging_fraction": 0.8,
+            "objective": chosen.objective,
+            "num_leaves": chosen.leaves,
+            "learning_rate": chosen.learning_rate,
+            "min_data_in_leaf": chosen.min_rows_leaf,
+            "feature_fraction": 0.7,
+            "bagging_fraction": 0.8,
             "bagging_freq": 1,
-            "tweedie_variance_power": 1.1, "max_bin": 127, "min_data_per_group": 50, "cat_smooth": 20,
-            "num_threads": self.threads, "seed": self.seed, "deterministic": True, "force_row_wise": True,
+            "tweedie_variance_power": 1.1,
+            "max_bin": 127,
+            "min_data_per_group": 50,
+            "cat_smooth": 20,
+            "num_threads": self.threads,
+            "seed": self.seed,
+            "deterministic": True,
+            "force_row_wise": True,
             "verbosity": -1,
         }
 
@@ -148,7 +166,10 @@ class DirectLightgbm:
         """LightGBM's own text format, and the feature list as JSON."""
         self.booster.save_model(folder / MODEL_FILE)
         content = {
-            "spec": self.spec, "settings": self.settings.model_dump(), "threads": self.threads, "seed": self.seed,
+            "spec": self.spec,
+            "settings": self.settings.model_dump(),
+            "threads": self.threads,
+            "seed": self.seed,
         }
         (folder / SPEC_FILE).write_text(json.dumps(content, indent=1), encoding="utf-8")
 

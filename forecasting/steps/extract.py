@@ -81,8 +81,13 @@ def extract(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -
         outcome.snapshot, outcome.rows = snapshot.id, read
         outcome.message = f"{read - quarantined:,} of {read:,} sales rows clean, {len(panel.y):,} series"
         return {
-            "cutoff": cutoff.isoformat(), "snapshot": snapshot.id, "digest": snapshot.digest, "read": read,
-            "clean": read - quarantined, "quarantined": quarantined, "series": len(panel.y),
+            "cutoff": cutoff.isoformat(),
+            "snapshot": snapshot.id,
+            "digest": snapshot.digest,
+            "read": read,
+            "clean": read - quarantined,
+            "quarantined": quarantined,
+            "series": len(panel.y),
             "periods": len(panel.periods),
         }
 

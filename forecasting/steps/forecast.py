@@ -93,8 +93,12 @@ def publish(settings: Settings, cutoff: date, run: Run) -> dict[str, Any]:
         outcome.model_version = str(first["model_version"].iloc[0])
         outcome.message = ", ".join(f"{count:,} {name}" for name, count in statuses.items())
         return {
-            "cutoff": cutoff.isoformat(), "snapshot": panel.snapshot, "rows": len(table), "series": len(first),
-            "model_version": outcome.model_version, "statuses": statuses,
+            "cutoff": cutoff.isoformat(),
+            "snapshot": panel.snapshot,
+            "rows": len(table),
+            "series": len(first),
+            "model_version": outcome.model_version,
+            "statuses": statuses,
         }
 
 

@@ -93,8 +93,12 @@ def _rows(panel: Panel, actual: Matrix, numbers: dict[str, Matrix], naive: Matri
                 found = _metrics(y[members], mine, naive[members, part])
                 for metric, value in found.items():
                     yield {
-                        "level": level.name, "group": str(label), "bucket": bucket, "metric": metric,
-                        "value": value, "periods": count,
+                        "level": level.name,
+                        "group": str(label),
+                        "bucket": bucket,
+                        "metric": metric,
+                        "value": value,
+                        "periods": count,
                     }
 
 

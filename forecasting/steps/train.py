@@ -61,9 +61,7 @@ def train(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -> 
         lake, registry = Lake(settings.lake), Registry(settings.mlflow)
         panel = lake.read_panel(cutoff)
         outcome.snapshot = panel.snapshot
-        chosen = plan(
-            panel, settings.panel.horizon, settings.train.folds, settings.train.step, settings.train.refit
-        )
+        chosen = plan(panel, settings.panel.horizon, settings.train.folds, settings.train.step, settings.train.refit)
         candidates, tests = _backtests(settings, panel, chosen, tell)
         contest = Contest(panel, chosen, tests)
         choice = choose(contest, settings.train.metric, settings.train.blend)
@@ -80,9 +78,16 @@ def train(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -> 
         outcome.model_version, outcome.rows = version.version, len(table)
         outcome.message = f"{final.label}: {'promoted' if verdict.promote else 'not promoted'}; {verdict.reason}"
         return {
-            "cutoff": cutoff.isoformat(), "snapshot": panel.snapshot, "version": version.version, "model": final.label,
-            "weights": dict(choice.weights), "promoted": verdict.promote, "reason": verdict.reason,
-            "metric": settings.train.metric, "accuracy": choice.value, "baseline": _baseline(choice, settings),
+            "cutoff": cutoff.isoformat(),
+            "snapshot": panel.snapshot,
+            "version": version.version,
+            "model": final.label,
+            "weights": dict(choice.weights),
+            "promoted": verdict.promote,
+            "reason": verdict.reason,
+            "metric": settings.train.metric,
+            "accuracy": choice.value,
+            "baseline": _baseline(choice, settings),
         }
 
 
@@ -146,8 +151,7 @@ def _register(settings: Settings, contest: Contest, choice: Choice, final: Blend
     metric = settings.train.metric
     means = choice.scores.groupby(["model", "level", "metric"], as_index=False)["value"].mean()
     metrics = {
-        f"{row.model}_{row.metric}_{row.level}".replace("|", "_"): float(row.value)
-        for row in means.itertuples()
+        f"{row.model}_{row.metric}_{row.level}".replace("|", "_"): float(row.value) for row in means.itertuples()
     }
     metrics |= {f"backtest_{metric}": choice.value, f"baseline_{metric}": _baseline(choice, settings)}
     metrics |= {f"seconds_{test.model}": test.seconds for test in contest.tests}
@@ -160,8 +164,11 @@ def _register(settings: Settings, contest: Contest, choice: Choice, final: Blend
         tables={"backtest": choice.scores, "backtest_forecasts": _forecasts(contest, largest)},
         figures=plots.training(contest, choice, final, largest),
         tags={
-            "name": final.label, "weights": str(dict(choice.weights)), "verdict": verdict.reason,
-            "settings": settings.digest(), "code": code_version(),
+            "name": final.label,
+            "weights": str(dict(choice.weights)),
+            "verdict": verdict.reason,
+            "settings": settings.digest(),
+            "code": code_version(),
         },
     )
     with tempfile.TemporaryDirectory(prefix="model-") as place:

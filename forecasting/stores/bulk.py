@@ -82,9 +82,7 @@ def _copy_in(connection: sa.Connection, target: sa.Table, table: Table, frame: p
 
 
 def _decoded(batch: pa.RecordBatch) -> pa.RecordBatch:
-    arrays = [
-        array.cast(pa.string()) if pa.types.is_dictionary(array.type) else array for array in batch.columns
-    ]
+    arrays = [array.cast(pa.string()) if pa.types.is_dictionary(array.type) else array for array in batch.columns]
     return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
 
 
@@ -105,8 +103,12 @@ def _copy_out(connection: sa.Connection, statement: sa.Select[Any], columns: Map
         read_options=pa_csv.ReadOptions(column_names=list(columns)),
         parse_options=pa_csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
         convert_options=pa_csv.ConvertOptions(
-            column_types=types, null_values=[""], true_values=["t"], false_values=["f"],
-            strings_can_be_null=True, quoted_strings_can_be_null=False,
+            column_types=types,
+            null_values=[""],
+            true_values=["t"],
+            false_values=["f"],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
         ),
     )
 

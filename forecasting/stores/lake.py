@@ -101,7 +101,7 @@ class Lake:
             "cutoff": cutoff.isoformat(), "since": since.isoformat() if since else None, "content": content,
             "rows": len(sales), "versions": versions, "tables": digests,
             "categorical": {name: frames.categorical(frame) for name, frame in tables.items()},
-        }
+        }  # fmt: skip
         base = "" if whole or newest is None else newest.digest
         stated = json.dumps([base, record["since"], record["cutoff"], content, digests], sort_keys=True)
         record["digest"] = hashlib.sha256(stated.encode()).hexdigest()
@@ -206,7 +206,11 @@ class Lake:
         return len(there) == len(sales) and frames.digest(there) == content
 
     def _read(
-        self, name: str, version: int, categorical: list[str], columns: Sequence[str] | None,
+        self,
+        name: str,
+        version: int,
+        categorical: list[str],
+        columns: Sequence[str] | None,
         rows: pads.Expression | None = None,
     ) -> pd.DataFrame:
         table = self._table(name, version)
@@ -226,7 +230,7 @@ class Lake:
             write_deltalake(
                 table or self._folder.at(name), data, mode="overwrite", schema_mode="overwrite",
                 configuration=CONFIGURATION, storage_options=self._options, post_commithook_properties=HOOKS,
-            )
+            )  # fmt: skip
         return table.version() if table else 0
 
     def _write_sales(self, sales: pd.DataFrame, since: date | None, cutoff: date, record: dict[str, Any]) -> Snapshot:
@@ -238,7 +242,7 @@ class Lake:
                 partition_by="month", configuration=CONFIGURATION, storage_options=self._options,
                 post_commithook_properties=HOOKS,
                 commit_properties=CommitProperties(custom_metadata={"forecasting": json.dumps(record)}),
-            )
+            )  # fmt: skip
         return next(one.snapshot for one in self._commits() if one.snapshot.digest == record["digest"])
 
 

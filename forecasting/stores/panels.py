@@ -207,9 +207,14 @@ def _arrays(panel: Panel) -> dict[str, Matrix]:
 
 def _about(panel: Panel, arrays: Mapping[str, Matrix]) -> dict[str, Any]:
     return {
-        "cutoff": panel.cutoff.isoformat(), "snapshot": panel.snapshot, "frequency": panel.frequency.code,
-        "first": panel.periods[0].date().isoformat(), "periods": len(panel.periods), "levels": list(panel.levels),
-        "known": list(panel.known), "past": list(panel.past),
+        "cutoff": panel.cutoff.isoformat(),
+        "snapshot": panel.snapshot,
+        "frequency": panel.frequency.code,
+        "first": panel.periods[0].date().isoformat(),
+        "periods": len(panel.periods),
+        "levels": list(panel.levels),
+        "known": list(panel.known),
+        "past": list(panel.past),
         "shapes": {name: list(values.shape) for name, values in arrays.items()},
     }
 

@@ -70,7 +70,10 @@ class Registry:
                 tags = {**card.tags, "name": card.name, "cutoff": card.cutoff.isoformat(), "snapshot": card.snapshot}
                 self._ensure_model()
                 made = self._client.create_model_version(
-                    self._settings.model, logged.artifact_location, run_id=run_id, model_id=logged.model_id,
+                    self._settings.model,
+                    logged.artifact_location,
+                    run_id=run_id,
+                    model_id=logged.model_id,
                     tags={**tags, "manifest": digest},
                 )
                 ended = "FINISHED"

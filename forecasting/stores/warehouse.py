@@ -274,13 +274,21 @@ def _typed(column: Column, value: Any) -> Any:
 def _relation(metadata: sa.MetaData, table: Table) -> sa.Table:
     columns = [
         sa.Column(
-            name, _TYPES[column.kind], primary_key=name in table.key, autoincrement=False,
-            nullable=column.null, comment=f"{column.about} ({column.unit})" if column.unit else column.about,
+            name,
+            _TYPES[column.kind],
+            primary_key=name in table.key,
+            autoincrement=False,
+            nullable=column.null,
+            comment=f"{column.about} ({column.unit})" if column.unit else column.about,
         )
         for name, column in table.columns.items()
     ]
     relation = sa.Table(
-        table.name, metadata, *columns, sa.PrimaryKeyConstraint(*table.key), comment=table.about,
+        table.name,
+        metadata,
+        *columns,
+        sa.PrimaryKeyConstraint(*table.key),
+        comment=table.about,
         sqlite_with_rowid=False,  # rows lie in the order of the key: a file a fifth smaller, a vintage lies together
     )
     if {"cutoff", "unique_id"} <= set(table.key):

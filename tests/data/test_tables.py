@@ -33,8 +33,12 @@ def sales(**changes) -> pd.DataFrame:
 def test_columns_come_back_typed_in_order_and_the_optional_ones_empty():
     checked = SALE.check(sales()[["y", "item", "ds"]])
     assert checked.dtypes.astype(str).to_dict() == {
-        "ds": "datetime64[s]", "item": "str", "y": "float64",
-        "rows": "Int64", "at": "datetime64[us, UTC]", "open": "boolean",
+        "ds": "datetime64[s]",
+        "item": "str",
+        "y": "float64",
+        "rows": "Int64",
+        "at": "datetime64[us, UTC]",
+        "open": "boolean",
     }
     assert list(checked["ds"]) == [pd.Timestamp("2026-07-01"), pd.Timestamp("2026-07-02")]
     assert checked[["rows", "at", "open"]].isna().all(axis=None)
@@ -105,6 +109,22 @@ def test_no_two_tables_have_the_same_name():
 
 def test_forecasts_have_the_columns_that_readers_rely_on():
     assert list(FORECASTS.columns) == [
-        "cutoff", "unique_id", "ds", "horizon", "mean", "p05", "p10", "p25", "p50", "p75", "p90", "p95",
-        "model", "model_version", "snapshot", "run_id", "status", "reason",
+        "cutoff",
+        "unique_id",
+        "ds",
+        "horizon",
+        "mean",
+        "p05",
+        "p10",
+        "p25",
+        "p50",
+        "p75",
+        "p90",
+        "p95",
+        "model",
+        "model_version",
+        "snapshot",
+        "run_id",
+        "status",
+        "reason",
     ]

@@ -42,8 +42,7 @@ def test_it_learns_what_a_promotion_does() -> None:
         offers[offer]["promotion"][:, -HORIZON:] = offer == "promoted"
         offers[offer]["price"][:, -HORIZON:] = share * full_price
     with_it, without = (
-        fitted.predict(dataclasses.replace(panel, known=known), HORIZON).mean[:-1].sum()
-        for known in offers.values()
+        fitted.predict(dataclasses.replace(panel, known=known), HORIZON).mean[:-1].sum() for known in offers.values()
     )
     assert with_it > 1.3 * without
 

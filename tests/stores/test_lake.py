@@ -60,7 +60,10 @@ def test_a_snapshot_holds_what_was_committed(lake: Lake):
     found = lake.read(snapshot.id, "sales")
     assert rows(found) == rows(FIRST)
     assert {name: str(kind) for name, kind in found.dtypes.items()} == {
-        "item": "category", "store": "category", "ds": "datetime64[s]", "y": "float32"
+        "item": "category",
+        "store": "category",
+        "ds": "datetime64[s]",
+        "y": "float32",
     }
     pd.testing.assert_frame_equal(lake.read(snapshot.id, "items"), ITEMS)
     prices = lake.read(snapshot.id, "prices")
@@ -289,7 +292,9 @@ def same(one: Panel, other: Panel) -> None:
 @pytest.mark.parametrize("frequency", ["D", "W-WED", "M"])
 def test_a_panel_comes_back_whole(lake: Lake, frequency: str):
     panel = panel_of(
-        [[1, np.nan, 3], [0, 2, 4]], frequency=frequency, past={"a/b: c.d": np.ones((1, 3), np.float32)},
+        [[1, np.nan, 3], [0, 2, 4]],
+        frequency=frequency,
+        past={"a/b: c.d": np.ones((1, 3), np.float32)},
         known={"price": np.arange(8, dtype=np.float32).reshape(2, 4).T[:2]},
     )
     place = lake.write_panel(panel)
@@ -399,8 +404,11 @@ def bucket() -> Iterator[dict[str, str]]:
     options = {"endpoint_url": f"http://127.0.0.1:{port}", "key": "t", "secret": "t", "region_name": "us-east-1"}
     try:
         boto3.client(
-            "s3", endpoint_url=options["endpoint_url"], region_name=options["region_name"],
-            aws_access_key_id="t", aws_secret_access_key="t",
+            "s3",
+            endpoint_url=options["endpoint_url"],
+            region_name=options["region_name"],
+            aws_access_key_id="t",
+            aws_secret_access_key="t",
             config=Config(retries={"max_attempts": 12, "mode": "standard"}),
         ).create_bucket(Bucket="lake")
         yield options

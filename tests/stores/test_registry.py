@@ -60,8 +60,11 @@ def settings(embedded, request) -> MlflowSettings:
 def model_folder(tmp_path_factory) -> Path:
     """Seasonal naive, fitted on four weeks that each go 1, 2, ... 7."""
     panel = Panel(
-        y=np.tile(WEEK, 4)[None, :].astype(np.float32), periods=PERIODS,
-        series=pd.DataFrame({"unique_id": ["a_1"]}), frequency=Frequency("D"), snapshot="sales@12",
+        y=np.tile(WEEK, 4)[None, :].astype(np.float32),
+        periods=PERIODS,
+        series=pd.DataFrame({"unique_id": ["a_1"]}),
+        frequency=Frequency("D"),
+        snapshot="sales@12",
     )
     folder = tmp_path_factory.mktemp("model") / "fitted"
     models.save(SeasonalNaive().fit(panel, 28), folder)
@@ -69,8 +72,13 @@ def model_folder(tmp_path_factory) -> Path:
 
 
 def card(cutoff: str = "2026-06-28", name: str = "seasonal_naive", **changes) -> Card:
-    return Card(cutoff=date.fromisoformat(cutoff), snapshot="sales@12", snapshot_digest="ab" * 32,
-                tags={"name": name, "code": "0.1.0+abc", "settings": "d1"}, **changes)
+    return Card(
+        cutoff=date.fromisoformat(cutoff),
+        snapshot="sales@12",
+        snapshot_digest="ab" * 32,
+        tags={"name": name, "code": "0.1.0+abc", "settings": "d1"},
+        **changes,
+    )
 
 
 def test_a_logged_version_can_be_promoted_found_and_fetched(settings, model_folder):
@@ -125,7 +133,13 @@ def test_a_past_cutoff_finds_the_version_of_its_time(settings, model_folder):
         registry.promote(version, "better")
     found = {day: registry.champion(date(2026, 6, day)) for day in (6, 7, 13, 14, 20, 21, 30)}
     assert {day: version and version.version for day, version in found.items()} == {
-        6: None, 7: "1", 13: "1", 14: "3", 20: "3", 21: "2", 30: "2",
+        6: None,
+        7: "1",
+        13: "1",
+        14: "3",
+        20: "3",
+        21: "2",
+        30: "2",
     }
     assert registry.champion().version == "2", "promoting the older-trained version 3 leaves today's champion alone"
     assert [version.version for version in registry.versions()] == ["4", "3", "2", "1"]
@@ -248,8 +262,20 @@ def mlflow_server(tmp_path, monkeypatch, created):
         port = probe.getsockname()[1]
     shutil.copy(created[0].with_name("empty.db"), tmp_path / "server.db")  # making one takes seconds
     command = [
-        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-        "--backend-store-uri", f"sqlite:///{tmp_path}/server.db", "--artifacts-destination", str(tmp_path / "kept"),
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+        "--backend-store-uri",
+        f"sqlite:///{tmp_path}/server.db",
+        "--artifacts-destination",
+        str(tmp_path / "kept"),
     ]
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     log = tmp_path / "server.log"

@@ -29,7 +29,13 @@ KINDS = Table(
     partition=("day",),
 )
 TEXTS = [
-    "plain", "", 'a "quoted", comma', "line\nbreak\ttab \\ \\N", "NULL", "Ünïcødé 数量 🛒", "'); DROP TABLE kinds; --"
+    "plain",
+    "",
+    'a "quoted", comma',
+    "line\nbreak\ttab \\ \\N",
+    "NULL",
+    "Ünïcødé 数量 🛒",
+    "'); DROP TABLE kinds; --",
 ]
 
 
@@ -55,8 +61,15 @@ def forecasts(cutoff: str = "2026-06-30", series: tuple[str, ...] = ("a_1", "b_1
     frame = pd.DataFrame({"unique_id": np.repeat(list(series), 2), "ds": list(days) * len(series)})
     numbers = dict.fromkeys(("mean", "p05", "p10", "p25", "p50", "p75", "p90", "p95"), mean)
     return frame.assign(
-        cutoff=pd.Timestamp(cutoff), horizon=[1, 2] * len(series), **numbers,
-        model="blend", model_version="3", snapshot="sales@12", run_id="run", status="ok", reason=None,
+        cutoff=pd.Timestamp(cutoff),
+        horizon=[1, 2] * len(series),
+        **numbers,
+        model="blend",
+        model_version="3",
+        snapshot="sales@12",
+        run_id="run",
+        status="ok",
+        reason=None,
     )
 
 
@@ -112,8 +125,14 @@ def test_an_empty_table_is_read_with_its_types(warehouse_settings):
     read = Warehouse(warehouse_settings, [KINDS]).read(KINDS)
     assert len(read) == 0
     assert read.dtypes.astype(str).to_dict() == {
-        "day": "datetime64[s]", "name": "str", "group": "str", "other": "datetime64[s]",
-        "at": "datetime64[us, UTC]", "count": "Int64", "value": "float64", "good": "boolean",
+        "day": "datetime64[s]",
+        "name": "str",
+        "group": "str",
+        "other": "datetime64[s]",
+        "at": "datetime64[us, UTC]",
+        "count": "Int64",
+        "value": "float64",
+        "good": "boolean",
     }
 
 
@@ -227,8 +246,15 @@ def test_a_new_column_that_may_not_be_empty_is_an_error_that_says_what_to_do(war
 
 
 def test_many_at_once_create_the_tables_and_write_their_rows(warehouse_settings):
-    row = {"step": "extract", "cutoff": CUTOFF, "seconds": 1.5, "outcome": "done",
-           "started_at": datetime(2026, 7, 1, tzinfo=UTC), "settings": "d", "code": "c"}
+    row = {
+        "step": "extract",
+        "cutoff": CUTOFF,
+        "seconds": 1.5,
+        "outcome": "done",
+        "started_at": datetime(2026, 7, 1, tzinfo=UTC),
+        "settings": "d",
+        "code": "c",
+    }
 
     def write(number: int) -> None:
         frame = pd.DataFrame([{**row, "run_id": f"r{number}"}])
