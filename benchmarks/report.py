@@ -1,0 +1,126 @@
+"""benchmarks/RESULTS.md from benchmarks/results/*.json."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from benchmarks import results
+from benchmarks.hierarchy import NAMES
+
+PLACE = Path(__file__).parent / "RESULTS.md"
+HEAD = """# Results
+
+The project against its peers on the same data, made by `make bench` (parts: `python -m benchmarks --help`) and
+written from `benchmarks/results/*.json`. Every competitor runs in a process of its own, one after the other; peers in
+an environment of their own, `requirements-peers.txt`. Wall and CPU time in seconds; peak memory in GB, resident, of
+the whole process tree. `load` is the machine's one-minute load when the process began: above 0.5 something else was
+running too, and wall times of that row are too long. The data is not part of the project.
+"""
+
+
+def write() -> None:
+    """Render every part that has results."""
+    parts = [HEAD, _m5(results.load("m5"))]
+    PLACE.write_text("\n".join(part for part in parts if part), encoding="utf-8")
+    print(f"Wrote {PLACE.name}")
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table; the first column is text, the others are numbers."""
+    lines = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)]) + "\n"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Fixed digits, or a dash where there is none."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _m5(runs: dict[str, Any]) -> str:
+    if not runs:
+        return ""
+    cutoffs = sorted({key.split()[0] for key in runs})
+    by_name: dict[str, dict[str, Any]] = {}
+    for key, facts in runs.items():
+        cutoff, name = key.split()
+        by_name.setdefault(name, {})[cutoff] = facts
+    ranked = sorted(by_name, key=lambda name: _mean_over(by_name[name], cutoffs, "all") or 9)
+    return "\n".join(
+        [
+            "## M5: WRMSSE at monthly cutoffs, 28 days ahead, all twelve levels\n",
+            "`python -m benchmarks m5` (`--cutoffs 2016-04-24 --only mlforecast` runs a part). At 2016-04-24 the official"
+            " weights and scales; at the others the official rule on the data up to the cutoff.\n",
+            _m5_overall(by_name, ranked, cutoffs),
+            "### By level, mean over the cutoffs that a competitor ran at\n",
+            _m5_levels(by_name, ranked),
+            "### Time and memory, 2016-04-24 (ours: the whole night with backtest, choice, registry and tables)\n",
+            _m5_cost(by_name, ranked),
+            _m5_quantiles(by_name, ranked, cutoffs),
+        ]
+    )
+
+
+def _m5_overall(by_name: dict[str, dict[str, Any]], ranked: list[str], cutoffs: list[str]) -> str:
+    rows = []
+    for name in ranked:
+        runs = by_name[name]
+        each = [runs[cutoff]["wrmsse"]["all"] if cutoff in runs else None for cutoff in cutoffs]
+        whole = _mean_over(runs, cutoffs, "all")
+        rows.append([name, number(whole), *(number(value) for value in each), str(max(_dropped(runs), default="-"))])
+    return table(["competitor", "mean", *cutoffs, "series dropped (scored as 0)"], rows)
+
+
+def _dropped(runs: dict[str, Any]) -> list[int]:
+    return [facts["dropped"] for facts in runs.values() if "dropped" in facts]
+
+
+def _mean_over(runs: dict[str, Any], cutoffs: list[str], level: str) -> float | None:
+    """Mean over all the cutoffs; None where one is missing, since means over different windows do not compare."""
+    return mean(runs[cutoff]["wrmsse"][level] for cutoff in cutoffs) if set(cutoffs) <= set(runs) else None
+
+
+def _m5_levels(by_name: dict[str, dict[str, Any]], ranked: list[str]) -> str:
+    rows = []
+    for name in ranked:
+        runs = by_name[name].values()
+        rows.append(
+            [name, *(number(mean(facts["wrmsse"][level] for facts in runs)) for level in NAMES), str(len(runs))]
+        )
+    return table(["competitor", *NAMES, "cutoffs"], rows)
+
+
+def _m5_cost(by_name: dict[str, dict[str, Any]], ranked: list[str]) -> str:
+    rows = []
+    for name in ranked:
+        facts = by_name[name].get("2016-04-24", {})
+        measured = facts.get("measured")
+        if measured:
+            costs = [number(measured["wall"], 0), number(measured["cpu"], 0), number(measured["peak"], 2)]
+            used = ", ".join(f"{package} {version}" for package, version in facts.get("versions", {}).items())
+            rows.append([name, *costs, number(measured["load"], 1), facts["at"], used])
+    return table(["competitor", "wall", "CPU", "peak", "load", "run at (UTC)", "with"], rows)
+
+
+def _m5_quantiles(by_name: dict[str, dict[str, Any]], ranked: list[str], cutoffs: list[str]) -> str:
+    rows, covered = [], []
+    for name in ranked:
+        for cutoff in cutoffs:
+            facts = by_name[name].get(cutoff, {})
+            if "wspl" not in facts:
+                continue
+            label = f"{name} {cutoff}" + (" (interpolated)" if facts["interpolated"] else "")
+            rows.append([label, *(number(facts["wspl"].get(level)) for level in ("all", *NAMES))])
+            covered.append([f"{name} {cutoff}", *(number(facts["coverage"].get(level)) for level in NAMES)])
+    if not rows:
+        return ""
+    return "\n".join(
+        [
+            "### WSPL of the nine M5 quantiles, by level\n",
+            "`interpolated`: the side does not publish all nine, and was read off between those that it does.\n",
+            table(["competitor, cutoff", "all", *NAMES], rows),
+            "### Coverage of p05-p95 (0.90 is right)\n",
+            table(["competitor, cutoff", *NAMES], covered),
+        ]
+    )
