@@ -13,11 +13,15 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
-from benchmarks import m5, report
+from benchmarks import arima, contest, m5, night, report
 
 Part = Callable[[Path, tuple[date, ...], list[str], Path], None]
 ROOT = Path(__file__).parents[1]
-PARTS: dict[str, Part] = {"m5": m5.part}
+PARTS: dict[str, Part] = (
+    {"m5": m5.part}
+    | {name: contest.part(name) for name in contest.CONTESTS}
+    | {"arima": arima.part, "night": night.part}
+)
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""Runs a command in a process of its own and measures it: wall time, CPU time, peak memory of the whole process tree."""
+"""Runs a command in a process of its own and measures it: wall and CPU time, peak memory of the whole process tree."""
 
 from __future__ import annotations
 

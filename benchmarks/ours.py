@@ -69,10 +69,14 @@ def _is_number(name: str) -> bool:
 
 
 @contextmanager
-def shop(name: str, data: Path, changes: Sequence[str] = ()) -> Iterator[Shop]:
-    """The example configuration of that name, its source in `data`, its stores in a folder that goes away."""
+def shop(name: str, data: Path, changes: Sequence[str] = (), without: Sequence[str] = ()) -> Iterator[Shop]:
+    """The example configuration of that name, its source in `data`, its stores in a folder that goes away.
+
+    without: sections such as `extract.stock` that are left out of it.
+    """
     place = Path(tempfile.mkdtemp(prefix="bench-"))
-    conf = EXAMPLES / f"{name}.toml"
+    conf = place / f"{name}.toml"
+    conf.write_text(leave_out((EXAMPLES / f"{name}.toml").read_text(encoding="utf-8"), without), encoding="utf-8")
     sources = configuration.load(conf).sources
     stores = [
         *(f"sources.{source}.path={(data / name).resolve()}" for source in sources),
@@ -83,6 +87,17 @@ def shop(name: str, data: Path, changes: Sequence[str] = ()) -> Iterator[Shop]:
         yield Shop(conf, place, (*stores, *changes))
     finally:
         shutil.rmtree(place, ignore_errors=True)
+
+
+def leave_out(toml: str, sections: Sequence[str]) -> str:
+    """A TOML text without some of its sections, each from its `[name]` to the next section."""
+    kept, skip = [], False
+    for line in toml.splitlines(keepends=True):
+        if line.startswith("["):
+            skip = line.split("#")[0].strip().strip("[]") in sections
+        if not skip:
+            kept.append(line)
+    return "".join(kept)
 
 
 def versions() -> dict[str, str]:

@@ -18,6 +18,9 @@ an environment of their own, `requirements-peers.txt`. Wall and CPU time in seco
 the whole process tree. `load` is the machine's one-minute load when the process began: above 0.5 something else was
 running too, and wall times of that row are too long. The data is not part of the project.
 """
+M5_TEXT = """`python -m benchmarks m5` (`--cutoffs 2016-04-24 --only mlforecast` runs a part). At 2016-04-24 the official weights and
+scales; at the others the official rule on the data up to the cutoff.
+"""
 
 
 def write() -> None:
@@ -50,8 +53,7 @@ def _m5(runs: dict[str, Any]) -> str:
     return "\n".join(
         [
             "## M5: WRMSSE at monthly cutoffs, 28 days ahead, all twelve levels\n",
-            "`python -m benchmarks m5` (`--cutoffs 2016-04-24 --only mlforecast` runs a part). At 2016-04-24 the official"
-            " weights and scales; at the others the official rule on the data up to the cutoff.\n",
+            M5_TEXT,
             _m5_overall(by_name, ranked, cutoffs),
             "### By level, mean over the cutoffs that a competitor ran at\n",
             _m5_levels(by_name, ranked),

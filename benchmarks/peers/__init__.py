@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable, Sequence
-from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,17 +15,13 @@ from typing import Any
 import pandas as pd
 
 
-def asked(about: str | None, configs: Iterable[str]) -> argparse.Namespace:
+def arguments(about: str | None, configs: Iterable[str]) -> argparse.ArgumentParser:
     """The arguments that every script takes."""
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
-    parser.add_argument("--cutoff", type=date.fromisoformat, required=True)
-    parser.add_argument("--horizon", type=int, default=28, help="periods")
     parser.add_argument("--config", choices=list(configs), required=True)
     parser.add_argument("--out", type=Path, required=True, help="folder for the forecast and the facts")
-    parser.add_argument("--set", default="", help="data set, where a script knows several")
-    parser.add_argument("--jobs", type=int, default=2, help="processes, where a script can have several")
-    return parser.parse_args()
+    return parser
 
 
 def hand_over(out: Path, forecast: pd.DataFrame, facts: dict[str, Any], packages: Sequence[str]) -> None:

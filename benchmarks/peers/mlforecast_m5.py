@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 import lightgbm as lgb
@@ -19,7 +20,7 @@ from mlforecast.lag_transforms import ExpandingMean, ExponentiallyWeightedMean, 
 from mlforecast.target_transforms import Differences, LocalStandardScaler
 
 from benchmarks.data import ATTRIBUTES, m5_long, read_m5
-from benchmarks.peers import asked, hand_over
+from benchmarks.peers import arguments, hand_over
 
 WEEKS = [7 * week for week in range(1, 9)]
 NOTEBOOK = {"num_leaves": 256, "force_col_wise": True}
@@ -65,7 +66,10 @@ SETUPS = {
 
 
 def main() -> None:
-    chosen = asked(__doc__, SETUPS)
+    parser = arguments(__doc__, SETUPS)
+    parser.add_argument("--cutoff", type=date.fromisoformat, required=True, help="last day whose sales are known")
+    parser.add_argument("--horizon", type=int, default=28, help="days")
+    chosen = parser.parse_args()
     setup, seconds, began = SETUPS[chosen.config], {}, time.perf_counter()
     history, future = m5_long(read_m5(chosen.data / "m5"), chosen.cutoff, chosen.horizon)
     if setup.newest:

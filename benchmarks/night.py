@@ -1,0 +1,55 @@
+"""Part `night`: a whole training night of ours and a scoring night after it, against a peer's plain script; in turn.
+
+Ours: `python -m forecasting run` (extract, screening, snapshot, backtest, choice, registry, tables) in a process and
+with stores of its own; then the next day's `extract` and `forecast` with the champion that exists. The peer's: read
+the files, one fit, one predict, no backtest, a Parquet file.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from benchmarks import environment, ours, results
+from benchmarks.measure import Measured, run
+
+CUTOFF = date(2016, 4, 24)
+PEERS = ("recursive_notebook", "recursive_l2", "recursive_tweedie")
+REPETITIONS = 3
+
+
+def part(data: Path, cutoffs: tuple[date, ...], only: list[str], work: Path) -> None:
+    """Ours and the peers' scripts in turn, REPETITIONS times; `--only ours` or a configuration for fewer."""
+    cutoff = cutoffs[0] if cutoffs else CUTOFF
+    names = [name for name in ("ours", *PEERS) if not only or any(wanted in name for wanted in only)]
+    for repetition in range(1, REPETITIONS + 1):
+        for name in names:
+            out = work / "night" / name
+            out.mkdir(parents=True, exist_ok=True)
+            facts = _ours(data, cutoff, out) if name == "ours" else _peer(name, data, cutoff, out)
+            for kind, measured in facts.items():
+                key = f"{cutoff} {name}{'' if kind == 'night' else '.' + kind} {repetition}"
+                results.save("night", key, {"measured": measured})
+                print(f"{key}: {measured}", flush=True)
+
+
+def _ours(data: Path, cutoff: date, out: Path) -> dict[str, Any]:
+    with ours.shop("m5", data) as shop:
+        night = shop.do("run", cutoff)
+        following = cutoff + timedelta(days=1)
+        parts = [shop.do("extract", following), shop.do("forecast", following)]
+        (out / "night.log").write_text((shop.place / f"run-{cutoff}.log").read_text(encoding="utf-8"), encoding="utf-8")
+    scoring = Measured(
+        sum(one.wall for one in parts), sum(one.cpu for one in parts), max(one.peak for one in parts), parts[0].load
+    )
+    return {"night": night.facts(), "scoring": scoring.facts()}
+
+
+def _peer(config: str, data: Path, cutoff: date, out: Path) -> dict[str, Any]:
+    command = [environment.python(), "-m", "benchmarks.peers.mlforecast_m5", "--config", config]
+    command += ["--data", str(data.resolve()), "--cutoff", str(cutoff), "--out", str(out)]
+    measured = run(command, out / "log.txt").facts()
+    seconds = json.loads((out / "facts.json").read_text(encoding="utf-8"))["seconds"]
+    return {"night": measured | {"seconds": {name: round(value, 1) for name, value in seconds.items()}}}
