@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -113,6 +113,17 @@ def _quantile(level: str) -> Column:
 
 # ---------------------------------------------------------------- warehouse
 
+_QUANTILES = {
+    "mean": Column("number", "expected demand", UNITS),
+    "p05": _quantile("5"),
+    "p10": _quantile("10"),
+    "p25": _quantile("25"),
+    "p50": _quantile("50"),
+    "p75": _quantile("75"),
+    "p90": _quantile("90"),
+    "p95": _quantile("95"),
+}
+
 FORECASTS = Table(
     "forecasts",
     "Every published forecast: one vintage a cutoff, every series and period of the horizon.",
@@ -121,14 +132,7 @@ FORECASTS = Table(
         "unique_id": UNIQUE_ID,
         "ds": DS,
         "horizon": Column("integer", "periods ahead of the cutoff, from 1", "periods"),
-        "mean": Column("number", "expected demand", UNITS),
-        "p05": _quantile("5"),
-        "p10": _quantile("10"),
-        "p25": _quantile("25"),
-        "p50": _quantile("50"),
-        "p75": _quantile("75"),
-        "p90": _quantile("90"),
-        "p95": _quantile("95"),
+        **_QUANTILES,
         "model": _text("champion that made the number, or the fallback that stood in"),
         "model_version": _text("version in the registry"),
         "snapshot": SNAPSHOT,
@@ -137,6 +141,40 @@ FORECASTS = Table(
         "reason": _text("why the status is not ok", null=True),
     },
     key=("cutoff", "unique_id", "ds"),
+    partition=("cutoff",),
+)
+
+_GROUP = {
+    "cutoff": CUTOFF,
+    "level": _text("hierarchy level: total, an attribute, several joined by |, or series"),
+    "name": _text("value of the level's attribute, `all` for the total, the unique_id for a series"),
+}
+_ORIGIN = {
+    "model": _text("champion that made the number"),
+    "model_version": _text("version in the registry"),
+    "snapshot": SNAPSHOT,
+    "run_id": RUN_ID,
+}
+
+FORECAST_LEVELS = Table(
+    "forecast_levels",
+    "The same vintages added up to every declared level: means are sums of the series' means, quantiles its own.",
+    _GROUP
+    | {"ds": DS, "horizon": Column("integer", "periods ahead of the cutoff, from 1", "periods")}
+    | _QUANTILES
+    | _ORIGIN,
+    key=("cutoff", "level", "name", "ds"),
+    partition=("cutoff",),
+)
+
+FORECAST_SUMS = Table(
+    "forecast_sums",
+    "Demand over the first periods of a vintage together, with the quantiles of the sum: what stock is planned by.",
+    _GROUP
+    | {"periods": Column("integer", "length of the sum, from the first period after the cutoff", "periods")}
+    | {name: replace(column, unit="units in all") for name, column in _QUANTILES.items()}
+    | _ORIGIN,
+    key=("cutoff", "level", "name", "periods"),
     partition=("cutoff",),
 )
 
@@ -237,7 +275,7 @@ RUNS = Table(
     partition=("run_id", "step"),
 )
 
-WAREHOUSE = (FORECASTS, BACKTESTS, SCORES, QUALITY, QUARANTINE, RUNS)
+WAREHOUSE = (FORECASTS, FORECAST_LEVELS, FORECAST_SUMS, BACKTESTS, SCORES, QUALITY, QUARANTINE, RUNS)
 
 # ---------------------------------------------------------------- lake
 

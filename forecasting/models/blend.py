@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting import models
+from forecasting.data.hierarchy import SERIES
 from forecasting.data.panel import Matrix, Panel
 from forecasting.errors import ArtifactError, ForecastingError, ModelError
 from forecasting.models.base import STATUSES, Forecast, Forecaster
-from forecasting.models.calibration import Calibration
+from forecasting.models.calibrations import Calibrations
 from forecasting.models.naive import SeasonalMean
 
 SPEC_FILE = "blend.json"
@@ -35,11 +36,11 @@ class Blend:
         self,
         parts: Mapping[str, Forecaster],
         weights: Mapping[str, float],
-        calibration: Calibration | None = None,
+        calibrations: Calibrations | None = None,
         discontinued_after: int | None = None,
     ) -> None:
         self.parts, self.weights = dict(parts), dict(weights)
-        self.calibration, self.discontinued_after = calibration, discontinued_after
+        self.calibrations, self.discontinued_after = calibrations, discontinued_after
 
     @property
     def label(self) -> str:
@@ -69,9 +70,9 @@ class Blend:
             forecasts["seasonal_mean"] = SeasonalMean().predict(panel, horizon, rows)
         combined = self._combine(forecasts, broken)
         combined = self._end(panel, combined, rows)
-        if self.calibration is None:
+        if self.calibrations is None:
             return combined
-        quantiles = self.calibration.quantiles(panel, combined.mean, rows)
+        quantiles = self.calibrations.days[SERIES].quantiles(panel, combined.mean, rows)
         return Forecast(combined.mean, quantiles, combined.status, combined.reason)
 
     def _combine(self, forecasts: Mapping[str, Forecast], broken: list[str]) -> Forecast:
@@ -115,7 +116,7 @@ class Blend:
         content = {
             "weights": used,
             "discontinued_after": self.discontinued_after,
-            "calibration": self.calibration.to_json() if self.calibration else None,
+            "calibrations": self.calibrations.to_json() if self.calibrations else None,
         }
         (folder / SPEC_FILE).write_text(json.dumps(content), encoding="utf-8")
 
@@ -124,14 +125,14 @@ class Blend:
         """Read what `save` wrote. Raises ArtifactError where it is not whole."""
         try:
             content = json.loads((folder / SPEC_FILE).read_text(encoding="utf-8"))
-            calibration = Calibration.from_json(content["calibration"]) if content["calibration"] else None
+            calibrations = Calibrations.from_json(content["calibrations"]) if content["calibrations"] else None
             weights = {str(name): float(weight) for name, weight in content["weights"].items()}
             ended = content["discontinued_after"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ArtifactError(f"{folder} does not hold a blend: {error}") from None
         if not weights:
             raise ModelError(f"{folder}: the blend has no parts.")
-        return cls({name: models.load(folder / name) for name in weights}, weights, calibration, ended)
+        return cls({name: models.load(folder / name) for name in weights}, weights, calibrations, ended)
 
 
 def _worsen(

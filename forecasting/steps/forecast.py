@@ -13,10 +13,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forecasting import models
+from forecasting.data.hierarchy import SERIES
 from forecasting.data.panel import Panel
-from forecasting.data.tables import FORECASTS
+from forecasting.data.tables import FORECAST_LEVELS, FORECAST_SUMS, FORECASTS
 from forecasting.errors import PublishError, SettingsError, some
 from forecasting.models.base import QUANTILES, Forecast
+from forecasting.models.blend import Blend
+from forecasting.models.calibrations import Spread
 from forecasting.settings import Settings
 from forecasting.steps.run import Run, record, whole_periods
 from forecasting.stores.lake import Lake
@@ -85,7 +88,15 @@ def publish(settings: Settings, cutoff: date, run: Run) -> dict[str, Any]:
         if settings.forecast.series:
             table = _merged(warehouse, cutoff, table)
         _complete(panel, settings.panel.horizon, table)
-        warehouse.publish([Change(FORECASTS, table, {"cutoff": pd.Timestamp(cutoff)})])
+        vintage = {"cutoff": pd.Timestamp(cutoff)}
+        levels, sums = _added_up(settings, panel, table, run)
+        warehouse.publish(
+            [
+                Change(FORECASTS, table, vintage),
+                Change(FORECAST_LEVELS, levels, vintage),
+                Change(FORECAST_SUMS, sums, vintage),
+            ]
+        )
         lake.clear_staged(cutoff, run.run_id)
         first = table.drop_duplicates("unique_id")
         statuses = {str(name): int(count) for name, count in first["status"].value_counts().items()}
@@ -145,6 +156,39 @@ def _merged(warehouse: Warehouse, cutoff: date, table: pd.DataFrame) -> pd.DataF
         )
     kept = published[~published["unique_id"].isin(table["unique_id"].astype(str).unique())]
     return pd.concat([kept, table.astype({"unique_id": "str"})], ignore_index=True)
+
+
+def _added_up(settings: Settings, panel: Panel, table: pd.DataFrame, run: Run) -> list[pd.DataFrame]:
+    """FORECAST_LEVELS and FORECAST_SUMS of a whole vintage, calibrated by the model that made its newest rows."""
+    newest = table[table["run_id"] == run.run_id].iloc[0]
+    version = str(newest["model_version"])
+    model = models.load(Registry(settings.mlflow).fetch(version))
+    if not isinstance(model, Blend) or model.calibrations is None:
+        raise PublishError(f"Model version {version} was saved without calibrations; train again.")
+    mean = np.empty((len(panel.y), settings.panel.horizon), dtype=np.float32)
+    rows = pd.Index(panel.unique_ids).get_indexer(pd.Index(table["unique_id"].astype("str")))
+    mean[rows, table["horizon"].to_numpy() - 1] = table["mean"].to_numpy()
+    origin: dict[str, Any] = {
+        "cutoff": pd.Timestamp(panel.cutoff), "model": str(newest["model"]), "model_version": version,
+        "snapshot": panel.snapshot, "run_id": run.run_id,
+    }  # fmt: skip
+    days = {"ds": panel.future(settings.panel.horizon), "horizon": np.arange(1, settings.panel.horizon + 1)}
+    levels = [_long(one, days) for one in model.calibrations.by_period(panel, mean) if one.level.name != SERIES]
+    sums = [_long(one, {"periods": model.calibrations.windows}) for one in model.calibrations.by_sum(panel, mean)]
+    return [pd.concat(parts, ignore_index=True).assign(**origin) for parts in (levels, sums)]
+
+
+def _long(spread: Spread, steps: Mapping[str, Any]) -> pd.DataFrame:
+    """(n_groups x n_steps) rows with the level, the group's name and the columns of its steps."""
+    count, width = spread.mean.shape
+    columns: dict[str, Any] = {
+        "level": spread.level.name,
+        "name": np.repeat(spread.level.labels.astype(str), width),
+        **{name: np.tile(np.asarray(values)[:width], count) for name, values in steps.items()},
+        "mean": spread.mean.ravel(),
+    }
+    columns |= {name: spread.quantiles[:, :, k].ravel() for k, name in enumerate(QUANTILE_COLUMNS)}
+    return pd.DataFrame(columns)
 
 
 def _complete(panel: Panel, horizon: int, table: pd.DataFrame) -> None:

@@ -23,7 +23,7 @@ from forecasting.evaluation.promotion import Verdict, compare, judge
 from forecasting.evaluation.selection import Choice, Contest, choose
 from forecasting.models.base import Forecaster
 from forecasting.models.blend import Blend
-from forecasting.models.calibration import Calibration
+from forecasting.models.calibrations import Calibrations
 from forecasting.settings import Settings
 from forecasting.steps.run import Run, code_version, record, whole_periods
 from forecasting.stores.lake import Lake
@@ -67,8 +67,8 @@ def train(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -> 
         choice = choose(contest, settings.train.metric, settings.train.blend)
         tell(f"chosen: {choice.label} {dict(choice.weights)}, {settings.train.metric} {choice.value:.4f}")
         verdict = _judge(settings, contest, candidates, choice, registry)
-        calibration = Calibration.fit(_folds(contest, choice))
-        final = _fit(settings, panel, choice, calibration)
+        calibrations = Calibrations.fit(_folds(contest, choice))
+        final = _fit(settings, panel, choice, calibrations)
         tell(f"fitted {final.label} on all {len(panel.periods)} periods")
         version = _register(settings, contest, choice, final, verdict)
         if verdict.promote:
@@ -138,9 +138,9 @@ def _folds(contest: Contest, choice: Choice) -> list[tuple[Panel, Matrix, Matrix
     return [(contest.known(k), contest.actual(k), contest.mix(choice.weights, k)) for k in count]
 
 
-def _fit(settings: Settings, panel: Panel, choice: Choice, calibration: Calibration) -> Blend:
+def _fit(settings: Settings, panel: Panel, choice: Choice, calibrations: Calibrations) -> Blend:
     parts = {name: models.create(name, settings) for name in choice.weights}
-    final = Blend(parts, choice.weights, calibration, settings.panel.discontinued_after)
+    final = Blend(parts, choice.weights, calibrations, settings.panel.discontinued_after)
     return final.fit(panel, settings.panel.horizon)
 
 

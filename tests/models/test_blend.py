@@ -12,7 +12,7 @@ from forecasting.data.panel import Panel
 from forecasting.errors import ArtifactError, ModelError
 from forecasting.models.base import Forecast
 from forecasting.models.blend import Blend
-from forecasting.models.calibration import Calibration
+from forecasting.models.calibrations import Calibrations
 from forecasting.models.naive import SeasonalMean, SeasonalNaive
 from tests.panels import panel_of, seasonal_panel
 
@@ -89,7 +89,7 @@ def test_a_series_without_sales_for_long_enough_is_over() -> None:
 def test_shards_change_nothing() -> None:
     panel = seasonal_panel()
     folds = [(panel.first(126), panel.y[:, 126:], SeasonalMean().predict(panel.first(126), HORIZON).mean)]
-    blend = Blend(parts(), {"seasonal_naive": 0.5, "seasonal_mean": 0.5}, Calibration.fit(folds), 28)
+    blend = Blend(parts(), {"seasonal_naive": 0.5, "seasonal_mean": 0.5}, Calibrations.fit(folds), 28)
     whole = blend.predict(panel, HORIZON)
     rows = np.array([6, 1, 7])
     part = blend.predict(panel, HORIZON, rows)
@@ -101,7 +101,7 @@ def test_shards_change_nothing() -> None:
 def test_what_is_saved_forecasts_the_same(tmp_path: Path) -> None:
     panel = seasonal_panel()
     folds = [(panel.first(126), panel.y[:, 126:], SeasonalMean().predict(panel.first(126), HORIZON).mean)]
-    blend = Blend(parts(), {"seasonal_naive": 0.0, "seasonal_mean": 1.0}, Calibration.fit(folds), 60)
+    blend = Blend(parts(), {"seasonal_naive": 0.0, "seasonal_mean": 1.0}, Calibrations.fit(folds), 60)
     models.save(blend.fit(panel, HORIZON), tmp_path / "m")
     loaded = models.load(tmp_path / "m")
     np.testing.assert_array_equal(loaded.predict(panel, HORIZON).quantiles, blend.predict(panel, HORIZON).quantiles)

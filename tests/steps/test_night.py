@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from forecasting import settings as configuration
-from forecasting.data.tables import BACKTESTS, FORECASTS, RUNS, SCORES
+from forecasting.data.tables import BACKTESTS, FORECAST_LEVELS, FORECAST_SUMS, FORECASTS, RUNS, SCORES
 from forecasting.errors import PublishError, SettingsError
 from forecasting.settings import Settings, WarehouseSettings
 from forecasting.steps import forecast as forecasting_step
@@ -46,7 +46,7 @@ def contents(settings: Settings) -> dict[str, pd.DataFrame]:
     warehouse = Warehouse(settings.warehouse)
     return {
         table.name: warehouse.read(table).sort_values(list(table.key), ignore_index=True)
-        for table in (FORECASTS, BACKTESTS, SCORES)
+        for table in (FORECASTS, FORECAST_LEVELS, FORECAST_SUMS, BACKTESTS, SCORES)
     }
 
 
@@ -71,6 +71,25 @@ def test_nights_twice_are_nights_once(settings: Settings) -> None:
 def same(found: dict[str, pd.DataFrame], expected: dict[str, pd.DataFrame]) -> None:
     for name, frame in expected.items():
         pd.testing.assert_frame_equal(found[name], frame)
+
+
+def test_levels_and_sums_add_up_to_the_series(settings: Settings) -> None:
+    night(settings, tonight(settings))
+    tables = contents(settings)
+    series, levels, sums = tables["forecasts"], tables["forecast_levels"], tables["forecast_sums"]
+    assert levels["level"].unique().tolist() == ["category", "region", "store", "total"]
+    series["store"] = series["unique_id"].str[-3:]
+    by_store = series.groupby(["store", "ds"])["mean"].sum()
+    found = levels[levels["level"] == "store"].set_index(["name", "ds"])["mean"]
+    pd.testing.assert_series_equal(found, by_store, check_names=False, rtol=1e-5)
+    total = series.groupby("horizon")["mean"].sum().cumsum()
+    whole = sums[sums["level"] == "total"].set_index("periods")["mean"]
+    assert whole.index.tolist() == [2, 4, 6, 7]
+    pd.testing.assert_series_equal(whole, total.loc[[2, 4, 6, 7]], check_names=False, rtol=1e-5)
+    assert set(sums["level"]) == {"series", *levels["level"]}
+    names = ["p05", "p10", "p25", "p50", "p75", "p90", "p95"]
+    for table in (levels, sums):
+        assert (table[names].diff(axis=1).iloc[:, 1:] >= 0).all(axis=None)
 
 
 def test_shards_and_parts_leave_what_the_whole_would(settings: Settings) -> None:
