@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks import arima, contest, m5, night, report
 
-Part = Callable[[Path, tuple[date, ...], list[str], Path], None]
+Part = Callable[..., None]
 ROOT = Path(__file__).parents[1]
 PARTS: dict[str, Part] = (
     {"m5": m5.part}
@@ -31,6 +31,7 @@ def main() -> int:
     parser.add_argument("--cutoffs", type=date.fromisoformat, nargs="+", default=[], metavar="D", help="only these")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="competitors whose name contains one")
     parser.add_argument("--work", type=Path, default=ROOT / "var" / "benchmarks", help="where the forecasts are left")
+    parser.add_argument("--rescore", action="store_true", help="m5: score what earlier runs left, run what is missing")
     chosen = parser.parse_args()
     wanted = chosen.parts or [*PARTS]
     unknown = [name for name in wanted if name not in (*PARTS, "report")]
@@ -41,7 +42,8 @@ def main() -> int:
         return 2
     for name in wanted:
         if name in PARTS:
-            PARTS[name](chosen.data, tuple(chosen.cutoffs), chosen.only, chosen.work)
+            more = {"rescore": True} if name == "m5" and chosen.rescore else {}
+            PARTS[name](chosen.data, tuple(chosen.cutoffs), chosen.only, chosen.work, **more)
     report.write()
     return 0
 

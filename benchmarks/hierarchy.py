@@ -89,6 +89,11 @@ def scales(history: Array) -> tuple[Array, Array]:
     return found[0], found[1]
 
 
+def group_of(series: pd.DataFrame, level: int) -> tuple[NDArray[np.intp], NDArray[np.object_]]:
+    """Code of each series' group at a level from 1 to 12, and the groups' official names."""
+    return _groups(series, KEYS[level - 1])
+
+
 def _groups(series: pd.DataFrame, keys: tuple[str, ...]) -> tuple[NDArray[np.intp], NDArray[np.object_]]:
     if not keys:
         return np.zeros(len(series), dtype=np.intp), np.array(["Total"], dtype=object)

@@ -62,8 +62,8 @@ def competitors() -> dict[str, Competitor]:
     return found | {f"mlforecast.{name}": _mlforecast(name) for name in MLFORECAST}
 
 
-def part(data: Path, cutoffs: tuple[date, ...], only: list[str], work: Path) -> None:
-    """Run and score; every run is kept as soon as it is scored."""
+def part(data: Path, cutoffs: tuple[date, ...], only: list[str], work: Path, rescore: bool = False) -> None:
+    """Run and score; every run is kept as soon as it is scored. rescore: score what earlier runs left in `work`."""
     m5 = read_m5(data / "m5")
     chosen = {name: made for name, made in competitors().items() if not only or any(part in name for part in only)}
     for cutoff in cutoffs or CUTOFFS:
@@ -71,12 +71,31 @@ def part(data: Path, cutoffs: tuple[date, ...], only: list[str], work: Path) -> 
         for name, competitor in chosen.items():
             out = work / "m5" / str(cutoff) / name
             out.mkdir(parents=True, exist_ok=True)
-            made = competitor(Given(data, cutoff, out, m5))
+            given = Given(data, cutoff, out, m5)
+            made = left(given) if rescore and (out / "forecast.parquet").exists() else competitor(given)
             facts = made.facts | score(groups, actual, made.mean)
             if made.published is not None:
                 facts |= quantiles.score(m5, groups, actual, cutoff, made.published, made.levels)
             results.save("m5", f"{cutoff} {name}", facts)
             print(f"{cutoff} {name}: WRMSSE {facts['wrmsse']['all']:.4f}, {facts.get('measured', {})}", flush=True)
+
+
+def left(given: Given) -> Made:
+    """The forecast and the facts that an earlier run left."""
+    forecast, totals = pd.read_parquet(given.out / "forecast.parquet"), given.out / "levels.parquet"
+    place = given.out / "run.json"
+    facts = {"note": "scored again from the forecast of a run whose times were not kept"}
+    if place.exists():
+        facts = json.loads(place.read_text(encoding="utf-8"))
+    published = forecast if "p50" in forecast else None
+    levels_too = pd.read_parquet(totals) if totals.exists() else None
+    return Made(wide(forecast, given.m5, given.cutoff, "mean"), facts, published, levels_too)
+
+
+def _keep(given: Given, facts: dict[str, Any]) -> dict[str, Any]:
+    """Leave the facts of a run beside its forecast, before anything can go wrong in scoring."""
+    (given.out / "run.json").write_text(json.dumps(facts), encoding="utf-8")
+    return facts
 
 
 def score(groups: list[Level], actual: Array, mean: Array) -> dict[str, Any]:
@@ -115,8 +134,8 @@ def _ours(given: Given) -> Made:
     if totals is not None:
         totals.to_parquet(given.out / "levels.parquet", index=False)
     (given.out / "night.log").write_text(log, encoding="utf-8")
-    mean = wide(published, given.m5, given.cutoff, "mean")
-    return Made(mean, {"measured": measured.facts(), "versions": ours.versions()}, published, totals)
+    facts = _keep(given, {"measured": measured.facts(), "versions": ours.versions()})
+    return Made(wide(published, given.m5, given.cutoff, "mean"), facts, published, totals)
 
 
 def _mlforecast(config: str) -> Competitor:
@@ -125,7 +144,7 @@ def _mlforecast(config: str) -> Competitor:
         facts = json.loads((given.out / "facts.json").read_text(encoding="utf-8"))
         mean = wide(pd.read_parquet(given.out / "forecast.parquet"), given.m5, given.cutoff, "mean")
         dropped = len(given.m5.series) - facts["series"]
-        return Made(mean, facts | {"dropped": dropped, "measured": measured.facts()})
+        return Made(mean, _keep(given, facts | {"dropped": dropped, "measured": measured.facts()}))
 
     return compete
 

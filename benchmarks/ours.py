@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.measure import Measured, run
+from benchmarks.measure import ROOT, Measured, run
 from forecasting import settings as configuration
 from forecasting.data import tables
 from forecasting.settings import Settings
@@ -101,5 +102,7 @@ def leave_out(toml: str, sections: Sequence[str]) -> str:
 
 
 def versions() -> dict[str, str]:
-    """What the project's side computes with."""
-    return {name: version(name) for name in PACKAGES}
+    """What the project's side computes with, and which commit of it; `-dirty` where files were changed since."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=8"]
+    commit = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    return {"commit": commit or "unknown"} | {name: version(name) for name in PACKAGES}

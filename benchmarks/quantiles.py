@@ -34,19 +34,18 @@ def score(
     published: pd.DataFrame,
     totals: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
-    """What `score_arrays` says of a vintage: `published` has unique_id, ds, pXX; `totals` has level, key, ds, pXX."""
+    """What `score_arrays` says of a vintage: `published` has unique_id, ds, pXX; `totals` has level, name, ds, pXX."""
     columns = sorted((name for name in published if name[0] == "p" and name[1:].isdigit()), key=share)
     if not columns:
         return {}
     given = {BOTTOM: cube(published, "unique_id", list(m5.series["unique_id"]), columns, cutoff, actual.shape[1])}
     if totals is not None:
         for level, own in zip(groups[:-1], map(own_name, KEYS), strict=False):
-            rows = totals[totals["level"] == own].assign(key=lambda frame: frame["key"].astype(str))
-            labels = ["all"] if own == "total" else list(level.labels)
-            if set(labels) <= set(rows["key"]):
-                given[level.name] = cube(
-                    rows[rows["key"].isin(labels)], "key", labels, columns, cutoff, actual.shape[1]
-                )
+            rows = totals[totals["level"] == own]
+            labels = list(rows["name"].unique()) if own == "total" else list(level.labels)
+            if labels and set(labels) <= set(rows["name"]):
+                rows = rows[rows["name"].isin(labels)]
+                given[level.name] = cube(rows, "name", labels, columns, cutoff, actual.shape[1])
     return score_arrays(groups, actual, given, [share(name) for name in columns])
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from benchmarks import results
+from benchmarks import others, results
 from benchmarks.hierarchy import NAMES
+from benchmarks.tables import number, table
 
 PLACE = Path(__file__).parent / "RESULTS.md"
 HEAD = """# Results
@@ -18,27 +19,16 @@ an environment of their own, `requirements-peers.txt`. Wall and CPU time in seco
 the whole process tree. `load` is the machine's one-minute load when the process began: above 0.5 something else was
 running too, and wall times of that row are too long. The data is not part of the project.
 """
-M5_TEXT = """`python -m benchmarks m5` (`--cutoffs 2016-04-24 --only mlforecast` runs a part). At 2016-04-24 the official weights and
-scales; at the others the official rule on the data up to the cutoff.
+M5_TEXT = """`python -m benchmarks m5` (`--cutoffs 2016-04-24 --only mlforecast` runs a part). At 2016-04-24 the
+official weights and scales; at the others the official rule on the data up to the cutoff.
 """
 
 
 def write() -> None:
     """Render every part that has results."""
-    parts = [HEAD, _m5(results.load("m5"))]
+    parts = [HEAD, _m5(results.load("m5")), *others.sections()]
     PLACE.write_text("\n".join(part for part in parts if part), encoding="utf-8")
     print(f"Wrote {PLACE.name}")
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table; the first column is text, the others are numbers."""
-    lines = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)]) + "\n"
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """Fixed digits, or a dash where there is none."""
-    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def _m5(runs: dict[str, Any]) -> str:
@@ -59,6 +49,7 @@ def _m5(runs: dict[str, Any]) -> str:
             _m5_levels(by_name, ranked),
             "### Time and memory, 2016-04-24 (ours: the whole night with backtest, choice, registry and tables)\n",
             _m5_cost(by_name, ranked),
+            _m5_notes(runs),
             _m5_quantiles(by_name, ranked, cutoffs),
         ]
     )
@@ -103,6 +94,11 @@ def _m5_cost(by_name: dict[str, dict[str, Any]], ranked: list[str]) -> str:
             used = ", ".join(f"{package} {version}" for package, version in facts.get("versions", {}).items())
             rows.append([name, *costs, number(measured["load"], 1), facts["at"], used])
     return table(["competitor", "wall", "CPU", "peak", "load", "run at (UTC)", "with"], rows)
+
+
+def _m5_notes(runs: dict[str, Any]) -> str:
+    """What has to be known of single runs, such as one whose times were not taken."""
+    return "".join(f"- {key}: {facts['note']}.\n" for key, facts in runs.items() if "note" in facts)
 
 
 def _m5_quantiles(by_name: dict[str, dict[str, Any]], ranked: list[str], cutoffs: list[str]) -> str:

@@ -1,0 +1,102 @@
+"""The sections of RESULTS.md beside M5's accuracy: nights timed in turn, ARIMA, the smaller data sets."""
+
+from __future__ import annotations
+
+from statistics import mean, median
+from typing import Any
+
+from benchmarks import results
+from benchmarks.tables import number, table
+
+Runs = dict[str, Any]
+SETS = {
+    "pasta": "Pasta: 118 products, daily, 28 days ahead, promotions known ahead to both sides",
+    "vn2": "VN2: 599 series, weekly, 8 weeks ahead, weeks in stock only (`--masked`: stock-outs filled for the peer)",
+    "spare_raf": "Spare parts: 5,000 series, the last 12 months as 4 x 3",
+    "retail_days": "Online Retail by day, 14 days ahead",
+    "retail_weeks": "Online Retail by week, 4 weeks ahead",
+}
+SCORES = ("wape", "wape_week", "wape_window", "bias", "mase", "rmsse", "pinball")
+
+
+def sections() -> list[str]:
+    """Every part that has results, in the order of the page."""
+    return [_night(results.load("night")), _arima(results.load("arima")), *(_contest(name) for name in SETS)]
+
+
+def _night(runs: Runs) -> str:
+    if not runs:
+        return ""
+    by_name: dict[str, list[Runs]] = {}
+    for key, facts in runs.items():
+        by_name.setdefault(" ".join(key.split()[:2]), []).append(facts["measured"])
+    rows = []
+    for name, measured in by_name.items():
+        middle = {what: median(one[what] for one in measured) for what in ("wall", "cpu", "peak")}
+        # The same day's whole night of ours, against which everything else is put.
+        night = [one["wall"] for one in by_name.get(f"{name.split()[0]} ours", [])]
+        ratio = median(night) / middle["wall"] if night else None
+        loads = ", ".join(number(one["load"], 1) for one in measured)
+        cells = [number(middle["wall"], 0), number(middle["cpu"], 0), number(middle["peak"], 2), number(ratio, 2)]
+        rows.append([name, *cells, str(len(measured)), loads])
+    head = ["cutoff, competitor", "wall", "CPU", "peak", "wall of our night / this", "runs", "load at start"]
+    return "\n".join(
+        [
+            "## M5: nights timed in turn\n",
+            "`python -m benchmarks night`; medians. Ours: the whole night with backtest; `ours.scoring`: the next",
+            "day's `extract` and `forecast` with a champion at hand. mlforecast: read, one fit, one predict, no",
+            "backtest.\n",
+            table(head, rows),
+        ]
+    )
+
+
+def _arima(runs: Runs) -> str:
+    if not runs:
+        return ""
+    rows = []
+    for key, facts in runs.items():
+        cost, ours = facts["measured"], runs.get(" ".join([*key.split()[:2], "ours"]), {}).get("measured")
+        seconds = facts["seconds"]["fit and predict"]
+        ratio = cost["wall"] / ours["wall"] if ours else None
+        errors = [number(facts[name]) for name in ("mase", "mase_median", "wape")]
+        times = [number(seconds, 1), number(cost["wall"], 1), number(cost["cpu"], 1), number(cost["peak"], 2)]
+        rows.append([key, *errors, *times, number(ratio, 1), number(cost["load"], 1), str(facts["history"])])
+    head = ["set, cutoff, competitor", "MASE", "median MASE", "WAPE", "fit + predict", "wall", "CPU", "peak"]
+    return "\n".join(
+        [
+            "## ARIMA per series: ours against statsforecast's AutoARIMA, one process each\n",
+            "`python -m benchmarks arima`. `history`: newest periods that both sides see.\n",
+            table([*head, "wall / ours", "load", "history"], rows),
+        ]
+    )
+
+
+def _contest(name: str) -> str:
+    runs = results.load(name)
+    if not runs:
+        return ""
+    days = sorted({key.split(" ", 1)[0] for key in runs})
+    by_name: dict[str, dict[str, Runs]] = {}
+    for key, facts in runs.items():
+        day, competitor = key.split(" ", 1)
+        by_name.setdefault(competitor, {})[day] = facts
+    shown = [score for score in SCORES if any(score in facts for facts in runs.values())]
+    rows = [_row(key, found, shown, days) for key, found in by_name.items()]
+    rows.sort(key=lambda row: (row[-1] != f"{len(days)} of {len(days)}", row[1]))
+    return "\n".join(
+        [
+            f"## {SETS[name]}\n",
+            f"`python -m benchmarks {name}`; means over the cutoffs {', '.join(days)}. A series that a competitor",
+            "drops counts as a forecast of 0. Rows with fewer cutoffs stand last: their means are of other windows.\n",
+            table(["competitor", *shown, "wall a cutoff", "peak", "dropped", "cutoffs"], rows),
+        ]
+    )
+
+
+def _row(key: str, found: dict[str, Runs], shown: list[str], days: list[str]) -> list[str]:
+    facts = list(found.values())
+    scores = [number(mean(one[score] for one in facts)) if score in facts[0] else "-" for score in shown]
+    wall, peak = mean(one["measured"]["wall"] for one in facts), max(one["measured"]["peak"] for one in facts)
+    dropped = max(one["dropped"] for one in facts)
+    return [key, *scores, number(wall, 0), number(peak, 2), str(dropped), f"{len(found)} of {len(days)}"]
