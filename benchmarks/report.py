@@ -102,21 +102,24 @@ def _m5_notes(runs: dict[str, Any]) -> str:
 
 
 def _m5_quantiles(by_name: dict[str, dict[str, Any]], ranked: list[str], cutoffs: list[str]) -> str:
+    found = {f"{name} {cutoff}": by_name[name].get(cutoff, {}) for name in ranked for cutoff in cutoffs}
+    for key, facts in results.load("m5_levels").items():
+        cutoff, name = key.split()
+        found[f"{name} {cutoff}"] = facts
     rows, covered = [], []
-    for name in ranked:
-        for cutoff in cutoffs:
-            facts = by_name[name].get(cutoff, {})
-            if "wspl" not in facts:
-                continue
-            label = f"{name} {cutoff}" + (" (interpolated)" if facts["interpolated"] else "")
-            rows.append([label, *(number(facts["wspl"].get(level)) for level in ("all", *NAMES))])
-            covered.append([f"{name} {cutoff}", *(number(facts["coverage"].get(level)) for level in NAMES)])
+    for key, facts in found.items():
+        if "wspl" not in facts:
+            continue
+        label = key + (" (interpolated)" if facts["interpolated"] else "")
+        rows.append([label, *(number(facts["wspl"].get(level)) for level in ("all", *NAMES))])
+        covered.append([key, *(number(facts["coverage"].get(level)) for level in NAMES)])
     if not rows:
         return ""
     return "\n".join(
         [
-            "### WSPL of the nine M5 quantiles, by level\n",
-            "`interpolated`: the side does not publish all nine, and was read off between those that it does.\n",
+            "### WSPL of the nine M5 quantiles, by level (`python -m benchmarks m5 m5_levels`)\n",
+            "`interpolated`: the side does not publish all nine, and was read off between those that it does. A dash:",
+            "the side gives no quantiles of that level. Absolute scales are of the data up to the cutoff.\n",
             table(["competitor, cutoff", "all", *NAMES], rows),
             "### Coverage of p05-p95 (0.90 is right)\n",
             table(["competitor, cutoff", *NAMES], covered),
