@@ -18,6 +18,8 @@ from benchmarks.small import SETS
 
 NEWEST = {"pasta": 400, "vn2": 0, "m5_departments": 0}  # periods of history that both sides see; 0 = all
 PEERS = ("auto_arima", "auto_arima_approximation")
+# Both sides on one thread: many small matrices are slower on two.
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
 
 def part(data: Path, cutoffs: tuple[date, ...], only: list[str], work: Path) -> None:
@@ -32,7 +34,9 @@ def part(data: Path, cutoffs: tuple[date, ...], only: list[str], work: Path) -> 
                     continue
                 out = work / "arima" / name / str(day) / competitor
                 out.mkdir(parents=True, exist_ok=True)
-                measured = run([*_command(competitor), *_given(name, cutoff, data, out, newest)], out / "log.txt")
+                measured = run(
+                    [*_command(competitor), *_given(name, cutoff, data, out, newest)], out / "log.txt", ONE_THREAD
+                )
                 facts = json.loads((out / "facts.json").read_text(encoding="utf-8"))
                 forecast = pd.read_parquet(out / "forecast.parquet")
                 facts |= {"series_fitted": len(small.series), "history": newest or cutoff, "measured": measured.facts()}

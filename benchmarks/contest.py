@@ -34,6 +34,7 @@ class Contest:
     peers: tuple[str, ...]
     variants: dict[str, tuple[str, ...]]
     quantiles: bool = False
+    autogluon: tuple[str, ...] = ("medium_quality",)
 
 
 LEARNED = ("lightgbm_l2", "lightgbm_tweedie", "lightgbm_l1", "lightgbm_l2_scaled")
@@ -46,11 +47,14 @@ CONTESTS = {
             *LEARNED, *(f"{name} --masked" for name in LEARNED), "window_average", "window_average --masked",
             "auto_ets", "auto_ets --masked", "seasonal_naive", "croston_optimized", "tsb",
         ),
-        {"without_stock_mask": ("extract.stock",)},
+        {"without_stock_mask": ("extract.stock",)}, autogluon=("medium_quality --masked",),
     ),
     "spare_raf": Contest(
         "spare_raf", ("panel.horizon=3",),
-        ("croston", "sba", "tsb", "adida", "imapa", "croston_optimized", "zero", "naive", "lightgbm_tweedie"), {}, True,
+        (
+            "croston", "sba", "tsb", "adida", "imapa", "croston_optimized", "zero", "naive", "lightgbm_tweedie",
+        ),
+        {}, True, ("medium_quality --metric WQL",),
     ),
     "retail_days": Contest(
         "online_retail", RETAIL,
@@ -105,6 +109,8 @@ def competitors(name: str) -> dict[str, Competitor]:
     for config in contest.peers:
         family = "mlforecast" if config.startswith("lightgbm") else "statsforecast"
         found[f"{family}.{config}"] = _peer(config, contest.quantiles)
+    for config in contest.autogluon:
+        found[f"autogluon.{config}"] = _peer(config, quantiles=False, environment_name="autogluon")
     return found
 
 
@@ -158,10 +164,13 @@ def _ours(contest: Contest, without: tuple[str, ...]) -> Competitor:
     return compete
 
 
-def _peer(config: str, quantiles: bool) -> Competitor:
+def _peer(config: str, quantiles: bool, environment_name: str = "peers") -> Competitor:
+    script = "small" if environment_name == "peers" else "autogluon_small"
+
     def compete(given: Given) -> tuple[pd.DataFrame, dict[str, Any]]:
         name, *more = config.split()
-        command = [environment.python(), "-m", "benchmarks.peers.small", "--config", name, *more, "--set", given.name]
+        command = [environment.python(environment_name), "-m", f"benchmarks.peers.{script}"]
+        command += ["--config", name, *more, "--set", given.name]
         command += ["--position", str(given.cutoff), "--data", str(given.data.resolve()), "--out", str(given.out)]
         measured = run([*command, *(["--quantiles"] if quantiles else [])], given.out / "log.txt")
         facts = json.loads((given.out / "facts.json").read_text(encoding="utf-8"))
