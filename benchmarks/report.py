@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from benchmarks import others, results
+from benchmarks import duel, others, results
 from benchmarks.hierarchy import NAMES
 from benchmarks.tables import number, table
 
@@ -26,7 +26,7 @@ official weights and scales; at the others the official rule on the data up to t
 
 def write() -> None:
     """Render every part that has results."""
-    parts = [HEAD, _m5(results.load("m5")), *others.sections()]
+    parts = [HEAD, duel.summary(), _m5(results.load("m5")), *others.sections()]
     PLACE.write_text("\n".join(part for part in parts if part), encoding="utf-8")
     print(f"Wrote {PLACE.name}")
 

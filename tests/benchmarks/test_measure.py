@@ -1,0 +1,22 @@
+"""Time and memory of a process and of what it starts."""
+
+import sys
+
+import pytest
+
+from benchmarks.measure import run
+
+CHILD = "x = bytearray(300_000_000); x[::4096] = b'1' * len(x[::4096]); import time; time.sleep(0.4)"
+
+
+def test_memory_of_a_child_counts(tmp_path):
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {CHILD!r}], check=True)"
+    measured = run([sys.executable, "-c", parent], tmp_path / "log.txt")
+    assert measured.wall > 0.4
+    assert 0.3 < measured.peak < 0.6
+    assert 0 < measured.cpu < 5
+
+
+def test_a_failure_says_its_last_words(tmp_path):
+    with pytest.raises(RuntimeError, match="ended with 3.*\n.*out of paper"):
+        run([sys.executable, "-c", "print('out of paper'); raise SystemExit(3)"], tmp_path / "log.txt")
