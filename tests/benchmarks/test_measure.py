@@ -18,5 +18,5 @@ def test_memory_of_a_child_counts(tmp_path):
 
 
 def test_a_failure_says_its_last_words(tmp_path):
-    with pytest.raises(RuntimeError, match="ended with 3.*\n.*out of paper"):
+    with pytest.raises(RuntimeError, match=r"ended with 3.*\n.*out of paper"):
         run([sys.executable, "-c", "print('out of paper'); raise SystemExit(3)"], tmp_path / "log.txt")
