@@ -23,14 +23,15 @@ ROOT = Path(__file__).parents[1]
 class Measured:
     """wall, cpu: seconds (cpu: of the process and all that it waited for). peak: GB, resident, whole process tree.
 
-    load: the machine's one-minute load average when it began, and how long the process waited for a core, which
-    shows by wall beyond cpu; pages that processes share count once for each.
+    load: the machine's one-minute load average when it began, which remembers what ran before. others: cores that
+    everything else on the machine kept busy meanwhile. Pages that processes share count once for each in peak.
     """
 
     wall: float
     cpu: float
     peak: float
     load: float
+    others: float
 
     def facts(self) -> dict[str, Any]:
         """As JSON, rounded to what the measurement is good for."""
@@ -53,7 +54,7 @@ def run(command: Sequence[str], log: Path, environ: Mapping[str, str] | None = N
     # Waiting threads sleep instead of spinning: the same for every side.
     environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", **(environ or {})}
     with _turn(), log.open("w", encoding="utf-8") as out:
-        load = os.getloadavg()[0]
+        load, busy = os.getloadavg()[0], _busy()
         began = time.perf_counter()
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT)
         tree, peak, ended = psutil.Process(process.pid), 0, 0
@@ -61,12 +62,19 @@ def run(command: Sequence[str], log: Path, environ: Mapping[str, str] | None = N
             peak = max(peak, _resident(tree))
             time.sleep(POLL)
             ended, status, usage = os.wait4(process.pid, os.WNOHANG)
-        wall = time.perf_counter() - began
+        wall, busy = time.perf_counter() - began, _busy() - busy
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         tail = log.read_text(encoding="utf-8", errors="replace")[-3000:]
         raise RuntimeError(f"{' '.join(map(str, command))} ended with {process.returncode}; its last words:\n{tail}")
-    return Measured(wall, usage.ru_utime + usage.ru_stime, max(peak / 1e9, usage.ru_maxrss * 1024 / 1e9), load)
+    cpu = usage.ru_utime + usage.ru_stime
+    return Measured(wall, cpu, max(peak / 1e9, usage.ru_maxrss * 1024 / 1e9), load, max(0.0, (busy - cpu) / wall))
+
+
+def _busy() -> float:
+    """Seconds that the machine's cores have worked since it started."""
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0))
 
 
 def _resident(root: psutil.Process) -> int:

@@ -42,7 +42,11 @@ def _ours(data: Path, cutoff: date, out: Path) -> dict[str, Any]:
         parts = [shop.do("extract", following), shop.do("forecast", following)]
         (out / "night.log").write_text((shop.place / f"run-{cutoff}.log").read_text(encoding="utf-8"), encoding="utf-8")
     scoring = Measured(
-        sum(one.wall for one in parts), sum(one.cpu for one in parts), max(one.peak for one in parts), parts[0].load
+        sum(one.wall for one in parts),
+        sum(one.cpu for one in parts),
+        max(one.peak for one in parts),
+        parts[0].load,
+        max(one.others for one in parts),
     )
     return {"night": night.facts(), "scoring": scoring.facts()}
 

@@ -36,10 +36,10 @@ def _night(runs: Runs) -> str:
         # The same day's whole night of ours, against which everything else is put.
         night = [one["wall"] for one in by_name.get(f"{name.split()[0]} ours", [])]
         ratio = median(night) / middle["wall"] if night else None
-        loads = ", ".join(number(one["load"], 1) for one in measured)
+        others = ", ".join(number(one.get("others"), 2) for one in measured)
         cells = [number(middle["wall"], 0), number(middle["cpu"], 0), number(middle["peak"], 2), number(ratio, 2)]
-        rows.append([name, *cells, str(len(measured)), loads])
-    head = ["cutoff, competitor", "wall", "CPU", "peak", "wall of our night / this", "runs", "load at start"]
+        rows.append([name, *cells, str(len(measured)), others])
+    head = ["cutoff, competitor", "wall", "CPU", "peak", "wall of our night / this", "runs", "others"]
     return "\n".join(
         [
             "## M5: nights timed in turn\n",
@@ -61,13 +61,13 @@ def _arima(runs: Runs) -> str:
         ratio = cost["wall"] / ours["wall"] if ours else None
         errors = [number(facts[name]) for name in ("mase", "mase_median", "wape")]
         times = [number(seconds, 1), number(cost["wall"], 1), number(cost["cpu"], 1), number(cost["peak"], 2)]
-        rows.append([key, *errors, *times, number(ratio, 1), number(cost["load"], 1), str(facts["history"])])
+        rows.append([key, *errors, *times, number(ratio, 1), number(cost.get("others"), 2), str(facts["history"])])
     head = ["set, cutoff, competitor", "MASE", "median MASE", "WAPE", "fit + predict", "wall", "CPU", "peak"]
     return "\n".join(
         [
             "## ARIMA per series: ours against statsforecast's AutoARIMA, one process each\n",
             "`python -m benchmarks arima`. `history`: newest periods that both sides see.\n",
-            table([*head, "wall / ours", "load", "history"], rows),
+            table([*head, "wall / ours", "others", "history"], rows),
         ]
     )
 

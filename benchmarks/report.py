@@ -16,8 +16,9 @@ HEAD = """# Results
 The project against its peers on the same data, made by `make bench` (parts: `python -m benchmarks --help`) and
 written from `benchmarks/results/*.json`. Every competitor runs in a process of its own, one after the other; peers in
 an environment of their own, `requirements-peers.txt`. Wall and CPU time in seconds; peak memory in GB, resident, of
-the whole process tree. `load` is the machine's one-minute load when the process began: above 0.5 something else was
-running too, and wall times of that row are too long. The data is not part of the project.
+the whole process tree. `others`: cores that everything else on the machine kept busy meanwhile; where that is not near
+0, wall times are too long and CPU times are the ones to compare (a dash: not taken). The data is not part of the
+project.
 """
 M5_TEXT = """`python -m benchmarks m5` (`--cutoffs 2016-04-24 --only mlforecast` runs a part). At 2016-04-24 the
 official weights and scales; at the others the official rule on the data up to the cutoff.
@@ -92,8 +93,8 @@ def _m5_cost(by_name: dict[str, dict[str, Any]], ranked: list[str]) -> str:
         if measured:
             costs = [number(measured["wall"], 0), number(measured["cpu"], 0), number(measured["peak"], 2)]
             used = ", ".join(f"{package} {version}" for package, version in facts.get("versions", {}).items())
-            rows.append([name, *costs, number(measured["load"], 1), facts["at"], used])
-    return table(["competitor", "wall", "CPU", "peak", "load", "run at (UTC)", "with"], rows)
+            rows.append([name, *costs, number(measured.get("others"), 2), facts["at"], used])
+    return table(["competitor", "wall", "CPU", "peak", "others", "run at (UTC)", "with"], rows)
 
 
 def _m5_notes(runs: dict[str, Any]) -> str:

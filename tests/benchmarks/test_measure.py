@@ -15,6 +15,7 @@ def test_memory_of_a_child_counts(tmp_path):
     assert measured.wall > 0.4
     assert 0.3 < measured.peak < 0.6
     assert 0 < measured.cpu < 5
+    assert measured.others >= 0
 
 
 def test_a_failure_says_its_last_words(tmp_path):
