@@ -19,6 +19,7 @@ CANDIDATES = {
     "seasonal_mean": "forecasting.models.naive:SeasonalMean",
     "lightgbm": "forecasting.models.lightgbm:DirectLightgbm",
     "arima": "forecasting.models.arima:Arima",
+    "intermittent": "forecasting.models.intermittent:Intermittent",
 }
 MODELS = CANDIDATES | {"blend": "forecasting.models.blend:Blend"}
 MODEL_FILE = "model.json"
