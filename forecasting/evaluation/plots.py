@@ -35,7 +35,7 @@ def _backtest(contest: Contest, choice: Choice, rows: NDArray[np.intp]) -> Figur
             periods = panel.periods[fold : fold + contest.plan.horizon]
             naive = baseline.means[number][members].sum(axis=0)
             axes.plot(periods, naive, color="tab:orange", lw=0.8, label=baseline.model if number == 0 else None)
-            forecast = contest.mix(choice.weights, number)[members].sum(axis=0)
+            forecast = contest.mix(choice.weights, number, choice.by_class)[members].sum(axis=0)
             axes.plot(periods, forecast, color="tab:blue", lw=1.5, label=choice.label if number == 0 else None)
         axes.set_title(title, loc="left", fontsize=9)
         axes.set_ylabel("units")

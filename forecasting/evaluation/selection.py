@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from forecasting.data.hierarchy import SERIES, Level, levels
 from forecasting.data.panel import Matrix, Panel
+from forecasting.data.segments import DEMAND_CLASSES, demand_class
 from forecasting.evaluation import metrics
 from forecasting.evaluation.backtest import Backtest, Plan
+from forecasting.models.blend import NO_CLASSES, ByClass, shares
 
 SHARES = 4  # weights are multiples of 1/4: few enough that the best is not found by chance
+GAIN = 0.003  # share by which weights of a class must better the metric, so that chance does not choose them
+LEAST_SOLD = 0.02  # of recent sales, for a class to have weights of its own
+CLASSES = DEMAND_CLASSES
+Weights = NDArray[np.float64]  # (n_classes, n_candidates)
 
 
 @dataclass(frozen=True)
@@ -34,22 +41,29 @@ class Contest:
         fold = self.plan.folds[number]
         return self.panel.y[:, fold : fold + self.plan.horizon]
 
-    def mix(self, weights: Mapping[str, float], number: int) -> Matrix:
+    def mix(self, weights: Mapping[str, float], number: int, by_class: ByClass = NO_CLASSES) -> Matrix:
         """Blended forecasts of fold `number`, (n_series, horizon)."""
         total = np.zeros_like(self.tests[0].means[number])
+        classes = demand_class(self.known(number)) if by_class else None
         for test in self.tests:
-            if weights.get(test.model, 0) > 0:
-                total += test.means[number] * np.float32(weights[test.model])
+            share = shares(test.model, weights, by_class, classes)
+            if np.any(share > 0):
+                total += test.means[number] * share
         return total
 
 
 @dataclass(frozen=True)
 class Choice:
-    """weights by candidate, adding to 1; scores: model, fold, level, metric, value of candidates and of the blend."""
+    """weights by candidate, adding to 1; scores: model, fold, level, metric, value of candidates and of the blend.
+
+    by_class: the weights of each demand class, where they proved better than the same for all; `weights` is then their
+    mean by recent sales.
+    """
 
     weights: Mapping[str, float]
     scores: pd.DataFrame
     value: float
+    by_class: ByClass = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -59,88 +73,162 @@ class Choice:
 
 
 class _Level:
-    """One hierarchy level of one fold, ready to score any blend: errors add up because forecasts do."""
+    """One hierarchy level of one fold, ready to score any weights: errors add up because forecasts do.
 
-    def __init__(self, level: Level, known: Panel, actual: Matrix, means: Mapping[str, Matrix]) -> None:
-        seen = np.isfinite(actual)
-        scale = metrics.scales(known.y if level.name == SERIES else level.sum(known.y), squared=True)
+    The mean squared error of a group is a quadratic form of the weights of all classes' candidates, so it is computed
+    once. gram: (n_groups, m, m), where m counts candidates by class, or candidates alone for single series.
+    """
+
+    def __init__(self, level: Level, fold: _Fold) -> None:
+        known, seen = fold.known, np.isfinite(fold.actual)
+        self.alone = level.name == SERIES
+        scale = metrics.scales(known.y if self.alone else level.sum(known.y), squared=True)
         weight = level.sum(metrics.lately(known)[:, None])[:, 0]
         good = np.isfinite(scale) & (weight > 0)
-        total = level.sum(actual)
-        self.errors = {name: (level.sum(np.where(seen, mean, 0)) - total)[good] for name, mean in means.items()}
+        errors = []
+        for mean in fold.means:
+            error = np.where(seen, mean - fold.actual, 0)
+            parts = [error] if self.alone else [error * (fold.classes == k)[:, None] for k in range(len(CLASSES))]
+            errors.append([level.sum(part)[good] for part in parts])
+        # Class by class, the candidates in their order: as the weights are laid out.
+        stack = np.stack([one[k] for k in range(len(errors[0])) for one in errors], axis=1)
+        self.gram = stack @ stack.transpose(0, 2, 1) / stack.shape[2]
+        self.classes = fold.classes[good] if self.alone else None
         self.scale, self.weight = scale[good], weight[good] / max(float(weight[good].sum()), 1e-12)
 
-    def score(self, weights: Mapping[str, float]) -> float:
-        error = sum(self.errors[name] * weight for name, weight in weights.items() if weight > 0)
-        return float((np.sqrt((np.asarray(error) ** 2).mean(axis=1) / self.scale) * self.weight).sum())
+    def score(self, weights: Weights) -> float:
+        if self.classes is None:
+            squared = np.einsum("i,gij,j->g", weights.ravel(), self.gram, weights.ravel(), optimize=True)
+        else:
+            rows = weights[self.classes]
+            squared = (rows * (self.gram @ rows[:, :, None])[:, :, 0]).sum(axis=1)
+        return float((np.sqrt(np.maximum(squared, 0) / self.scale) * self.weight).sum())
 
 
-Fold = Mapping[str, _Level]
+class _Fold:
+    """One past cutoff: what was known, what came, what each candidate said, and the demand class of each series."""
+
+    def __init__(self, contest: Contest, number: int) -> None:
+        self.known, self.actual = contest.known(number), contest.actual(number)
+        self.means = [test.means[number] for test in contest.tests]
+        labels = demand_class(self.known)
+        self.classes = np.array([CLASSES.index(label) for label in labels], dtype=np.intp)
+        season = min(self.known.frequency.season, max(1, len(self.known.periods) // 2))
+        self.scales = metrics.scales(self.known.y, season)
+        self.levels = {one.name: _Level(one, self) for one in levels(self.known.series, self.known.levels)}
+
+    def mix(self, weights: Weights) -> Matrix:
+        rows = weights.astype(np.float32)[self.classes]
+        total = np.zeros_like(self.means[0])
+        for index, mean in enumerate(self.means):
+            total += mean * rows[:, index : index + 1]
+        return total
+
+    def value(self, metric: str, weights: Weights) -> float:
+        if metric == "wrmsse":
+            return float(np.mean([level.score(weights) for level in self.levels.values()]))
+        if metric == "rmsse":
+            return self.levels[SERIES].score(weights)
+        if metric == "wape":
+            return metrics.wape(self.actual, self.mix(weights))
+        return metrics.mase(self.actual, self.mix(weights), self.scales)
+
+    def scores(self, weights: Weights) -> list[tuple[str, str, float]]:
+        """Level, metric, value."""
+        by_level = {name: level.score(weights) for name, level in self.levels.items()}
+        return [
+            ("all", "wrmsse", float(np.mean(list(by_level.values())))),
+            *((name, "wrmsse", value) for name, value in by_level.items()),
+            (SERIES, "rmsse", by_level[SERIES]),
+            (SERIES, "mase", self.value("mase", weights)),
+            (SERIES, "wape", self.value("wape", weights)),
+            (SERIES, "bias", metrics.bias(self.actual, self.mix(weights))),
+        ]
 
 
 def choose(contest: Contest, metric: str, blend: bool) -> Choice:
-    """The weights with the lowest mean of `metric` over the folds; a single candidate wins a tie."""
+    """The weights with the lowest mean of `metric` over the folds; a single candidate wins a tie.
+
+    Each demand class gets weights of its own where that gains enough.
+    """
     names = [test.model for test in contest.tests]
-    folds = [_prepare(contest, number) for number in range(len(contest.plan.folds))]
-    value, weights = np.inf, {names[0]: 1.0}
-    for candidate in _weightings(names, blend):
-        found = _value(contest, folds, metric, candidate)
-        if found < value - 1e-9:
-            value, weights = found, candidate
-    scores = [_scores(contest, folds, {name: 1.0}, name) for name in names]
-    if len(weights) > 1:
-        scores.append(_scores(contest, folds, weights, "blend"))
-    return Choice(weights, pd.concat(scores, ignore_index=True), value)
-
-
-def _weightings(names: Sequence[str], blend: bool) -> Iterator[dict[str, float]]:
-    for name in names:
-        yield {name: 1.0}
+    folds = [_Fold(contest, number) for number in range(len(contest.plan.folds))]
+    options = list(_weightings(names, blend))
+    everywhere = [np.tile(option, (len(CLASSES), 1)) for option in options]
+    best, same = min(((_value(folds, metric, one), one) for one in everywhere), key=lambda found: round(found[0], 9))
+    sold = _sold(folds[-1])
+    weights = same
     if blend:
-        for shares in itertools.product(range(SHARES + 1), repeat=len(names)):
-            if sum(shares) == SHARES and SHARES not in shares:
-                yield {name: share / SHARES for name, share in zip(names, shares, strict=True) if share}
+        found, own = _by_class(folds, metric, options, same, sold)
+        if found < best * (1 - GAIN):
+            best, weights = found, own
+    alone = zip(names, np.eye(len(names)), strict=True)
+    rows = [_rows(contest, folds, name, np.tile(one, (len(CLASSES), 1))) for name, one in alone]
+    overall = _named(names, weights[0] if weights is same else sold @ weights)
+    if len(overall) > 1:
+        rows.append(_rows(contest, folds, "blend", weights))
+    by_class = {} if weights is same else {CLASSES[k]: _named(names, weights[k]) for k in range(len(CLASSES))}
+    return Choice(overall, pd.DataFrame([row for part in rows for row in part]), best, by_class)
 
 
-def _prepare(contest: Contest, number: int) -> Fold:
-    known, actual = contest.known(number), contest.actual(number)
-    means = {test.model: test.means[number] for test in contest.tests}
-    return {level.name: _Level(level, known, actual, means) for level in levels(known.series, known.levels)}
+def _value(folds: Sequence[_Fold], metric: str, weights: Weights) -> float:
+    return float(np.mean([fold.value(metric, weights) for fold in folds]))
 
 
-def _value(contest: Contest, folds: Sequence[Fold], metric: str, weights: Mapping[str, float]) -> float:
-    if metric == "wrmsse":
-        return float(np.mean([[level.score(weights) for level in fold.values()] for fold in folds]))
-    if metric == "rmsse":
-        return float(np.mean([fold[SERIES].score(weights) for fold in folds]))
-    count = range(len(folds))
-    if metric == "wape":
-        return float(np.mean([metrics.wape(contest.actual(k), contest.mix(weights, k)) for k in count]))
-    return float(np.mean([_mase(contest, weights, k) for k in count]))
+def _by_class(
+    folds: Sequence[_Fold], metric: str, options: Sequence[Weights], same: Weights, sold: Weights
+) -> tuple[float, Weights]:
+    """The metric and weights by class, changed one class after the other, the one that sells most first.
+
+    Begins with the same weights for all, and with what is best for each class's series alone: where totals count, the
+    first way can be stuck in errors that cancel out.
+    """
+    order = [int(index) for index in np.argsort(-sold) if sold[index] >= LEAST_SOLD]
+    single = same.copy()
+    for index in order:
+        single[index] = min(options, key=lambda option: _value(folds, "rmsse", _with(same, index, option)))
+    ends = []
+    for start in (same, single):
+        best, weights = _value(folds, metric, start), start
+        for index in order:
+            for option in options:
+                candidate = _with(weights, index, option)
+                found = _value(folds, metric, candidate)
+                if found < best * (1 - GAIN):
+                    best, weights = found, candidate
+        ends.append((best, weights))
+    return min(ends, key=lambda end: end[0])
 
 
-def _mase(contest: Contest, weights: Mapping[str, float], number: int) -> float:
-    known = contest.known(number)
-    season = min(known.frequency.season, max(1, len(known.periods) // 2))
-    return metrics.mase(contest.actual(number), contest.mix(weights, number), metrics.scales(known.y, season))
+def _with(weights: Weights, index: int, option: Weights) -> Weights:
+    changed = weights.copy()
+    changed[index] = option
+    return changed
 
 
-def _scores(contest: Contest, folds: Sequence[Fold], weights: Mapping[str, float], name: str) -> pd.DataFrame:
-    rows = []
-    for number, fold in enumerate(folds):
-        actual, forecast = contest.actual(number), contest.mix(weights, number)
-        by_level = {level: scorer.score(weights) for level, scorer in fold.items()}
-        found = [
-            ("all", "wrmsse", float(np.mean(list(by_level.values())))),
-            *((level, "wrmsse", value) for level, value in by_level.items()),
-            (SERIES, "rmsse", by_level[SERIES]),
-            (SERIES, "mase", _mase(contest, weights, number)),
-            (SERIES, "wape", metrics.wape(actual, forecast)),
-            (SERIES, "bias", metrics.bias(actual, forecast)),
-        ]
-        cutoff = contest.tests[0].cutoffs[number]
-        rows += [
-            {"model": name, "fold": cutoff, "level": level, "metric": metric, "value": value}
-            for level, metric, value in found
-        ]
-    return pd.DataFrame(rows)
+def _named(names: Sequence[str], shares: Weights) -> dict[str, float]:
+    """Those that are used; a share that rounds to nothing is still used by some class."""
+    return {name: max(round(float(share), 4), 1e-4) for name, share in zip(names, shares, strict=True) if share > 0}
+
+
+def _sold(fold: _Fold) -> Weights:
+    """(n_classes,) share of each class in recent sales."""
+    total = np.bincount(fold.classes, weights=metrics.lately(fold.known), minlength=len(CLASSES))
+    return total / max(float(total.sum()), 1e-12)
+
+
+def _weightings(names: Sequence[str], blend: bool) -> Iterator[Weights]:
+    """(n_names,) each: every candidate alone, then the mixtures."""
+    yield from np.eye(len(names))
+    if blend:
+        for split in itertools.product(range(SHARES + 1), repeat=len(names)):
+            if sum(split) == SHARES and SHARES not in split:
+                yield np.array(split) / SHARES
+
+
+def _rows(contest: Contest, folds: Sequence[_Fold], name: str, weights: Weights) -> list[dict[str, object]]:
+    return [
+        {"model": name, "fold": contest.tests[0].cutoffs[number], "level": level, "metric": metric, "value": value}
+        for number, fold in enumerate(folds)
+        for level, metric, value in fold.scores(weights)
+    ]

@@ -9,6 +9,7 @@ import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 
 import numpy as np
@@ -17,18 +18,24 @@ from numpy.typing import NDArray
 from forecasting import models
 from forecasting.data.hierarchy import SERIES
 from forecasting.data.panel import Matrix, Panel
+from forecasting.data.segments import demand_class
 from forecasting.errors import ArtifactError, ForecastingError, ModelError
 from forecasting.models.base import STATUSES, Forecast, Forecaster
 from forecasting.models.calibrations import Calibrations
 from forecasting.models.naive import SeasonalMean
 
 SPEC_FILE = "blend.json"
+ByClass = Mapping[str, Mapping[str, float]]  # demand class -> model -> weight
+NO_CLASSES: ByClass = MappingProxyType({})
 FAILURES = (ForecastingError, ValueError, ArithmeticError, np.linalg.LinAlgError)
 log = logging.getLogger(__name__)
 
 
 class Blend:
-    """Weighted mean of fitted models. `discontinued_after`: periods without a sale after which demand is zero."""
+    """Weighted mean of fitted models. `discontinued_after`: periods without a sale after which demand is zero.
+
+    by_class: weights of their own for the series of each demand class; empty = `weights` for all.
+    """
 
     name = "blend"
 
@@ -38,7 +45,9 @@ class Blend:
         weights: Mapping[str, float],
         calibrations: Calibrations | None = None,
         discontinued_after: int | None = None,
+        by_class: ByClass = NO_CLASSES,
     ) -> None:
+        self.by_class = by_class
         self.parts, self.weights = dict(parts), dict(weights)
         self.calibrations, self.discontinued_after = calibrations, discontinued_after
 
@@ -68,20 +77,27 @@ class Blend:
                 broken.append(f"{name} failed: {error}"[:200])
         if not forecasts:
             forecasts["seasonal_mean"] = SeasonalMean().predict(panel, horizon, rows)
-        combined = self._combine(forecasts, broken)
+        combined = self._combine(forecasts, broken, self._classes(panel, rows))
         combined = self._end(panel, combined, rows)
         if self.calibrations is None:
             return combined
         quantiles = self.calibrations.days[SERIES].quantiles(panel, combined.mean, rows)
         return Forecast(combined.mean, quantiles, combined.status, combined.reason)
 
-    def _combine(self, forecasts: Mapping[str, Forecast], broken: list[str]) -> Forecast:
+    def _classes(self, panel: Panel, rows: NDArray[np.intp] | None) -> NDArray[np.object_] | None:
+        if not self.by_class:
+            return None
+        return demand_class(panel if rows is None else panel.take(rows))
+
+    def _combine(
+        self, forecasts: Mapping[str, Forecast], broken: list[str], classes: NDArray[np.object_] | None
+    ) -> Forecast:
         """Weighted mean over the parts that are finite, row by row; the gravest status wins."""
         first = next(iter(forecasts.values()))
         total, weight = np.zeros_like(first.mean), np.zeros_like(first.mean)
         status, reason = np.full(len(first.mean), "ok", dtype=object), np.full(len(first.mean), "", dtype=object)
         for name, forecast in forecasts.items():
-            share = np.float32(self.weights.get(name, 1.0))
+            share = shares(name, self.weights, self.by_class, classes) if name in self.weights else np.float32(1)
             finite = np.isfinite(forecast.mean)
             total += np.where(finite, forecast.mean, 0) * share
             weight += finite * share
@@ -115,6 +131,7 @@ class Blend:
             models.save(self.parts[name], folder / name)
         content = {
             "weights": used,
+            "by_class": {name: dict(weights) for name, weights in self.by_class.items()},
             "discontinued_after": self.discontinued_after,
             "calibrations": self.calibrations.to_json() if self.calibrations else None,
         }
@@ -127,12 +144,23 @@ class Blend:
             content = json.loads((folder / SPEC_FILE).read_text(encoding="utf-8"))
             calibrations = Calibrations.from_json(content["calibrations"]) if content["calibrations"] else None
             weights = {str(name): float(weight) for name, weight in content["weights"].items()}
+            by_class = {str(name): dict(one) for name, one in content["by_class"].items()}
             ended = content["discontinued_after"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ArtifactError(f"{folder} does not hold a blend: {error}") from None
         if not weights:
             raise ModelError(f"{folder}: the blend has no parts.")
-        return cls({name: models.load(folder / name) for name in weights}, weights, calibrations, ended)
+        return cls({name: models.load(folder / name) for name in weights}, weights, calibrations, ended, by_class)
+
+
+def shares(
+    name: str, weights: Mapping[str, float], by_class: ByClass, classes: NDArray[np.object_] | None
+) -> NDArray[np.float32]:
+    """Weight of one model: (n_series, 1) by the class of each series, or one number where there are no classes."""
+    if classes is None:
+        return np.array(weights.get(name, 0.0), dtype=np.float32)
+    table = {label: own.get(name, 0.0) for label, own in by_class.items()}
+    return np.array([table.get(label, weights.get(name, 0.0)) for label in classes], dtype=np.float32)[:, None]
 
 
 def _worsen(

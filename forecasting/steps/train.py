@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import tempfile
 from collections.abc import Callable
@@ -129,18 +130,18 @@ def _judge(
         before = float(live.metrics.get(f"backtest_{metric}", "nan"))
         return compare(choice.value, before, wanted, f"by the backtests of both at cutoff {panel.cutoff}")
     champion = models.load(registry.fetch(live.version))
-    challenger = Blend({name: candidates[name] for name in choice.weights}, choice.weights)
+    challenger = Blend({name: candidates[name] for name in choice.weights}, choice.weights, by_class=choice.by_class)
     return judge(panel, challenger, champion, known, wanted)
 
 
 def _folds(contest: Contest, choice: Choice) -> list[tuple[Panel, Matrix, Matrix]]:
     count = range(len(contest.plan.folds))
-    return [(contest.known(k), contest.actual(k), contest.mix(choice.weights, k)) for k in count]
+    return [(contest.known(k), contest.actual(k), contest.mix(choice.weights, k, choice.by_class)) for k in count]
 
 
 def _fit(settings: Settings, panel: Panel, choice: Choice, calibrations: Calibrations) -> Blend:
     parts = {name: models.create(name, settings) for name in choice.weights}
-    final = Blend(parts, choice.weights, calibrations, settings.panel.discontinued_after)
+    final = Blend(parts, choice.weights, calibrations, settings.panel.discontinued_after, choice.by_class)
     return final.fit(panel, settings.panel.horizon)
 
 
@@ -165,7 +166,8 @@ def _register(settings: Settings, contest: Contest, choice: Choice, final: Blend
         figures=plots.training(contest, choice, final, largest),
         tags={
             "name": final.label,
-            "weights": str(dict(choice.weights)),
+            "weights": json.dumps(dict(choice.weights)),
+            "weights_by_class": json.dumps({name: dict(one) for name, one in choice.by_class.items()}),
             "verdict": verdict.reason,
             "settings": settings.digest(),
             "code": code_version(),

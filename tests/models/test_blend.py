@@ -46,6 +46,19 @@ def test_the_mean_is_weighted() -> None:
     np.testing.assert_allclose(blend.mean, 0.25 * naive + 0.75 * mean, rtol=1e-5)
 
 
+def test_each_demand_class_has_its_own_weights_in_shards_and_after_saving_too(tmp_path: Path) -> None:
+    random = np.random.default_rng(2)
+    panel = panel_of([random.poisson(30, 60).tolist(), (9 * (random.random(60) < 0.3)).tolist()])
+    naive, mean = (model.predict(panel, HORIZON).mean for model in parts().values())
+    by_class = {"smooth": {"seasonal_naive": 1.0}, "intermittent": {"seasonal_mean": 1.0}}
+    blend = Blend(parts(), {"seasonal_naive": 0.5, "seasonal_mean": 0.5}, by_class=by_class)
+    expected = np.stack([naive[0], mean[1]])
+    np.testing.assert_array_equal(blend.predict(panel, HORIZON).mean, expected)
+    np.testing.assert_array_equal(blend.predict(panel, HORIZON, np.array([1])).mean, expected[1:])
+    models.save(blend.fit(panel, HORIZON), tmp_path / "blend")
+    np.testing.assert_array_equal(models.load(tmp_path / "blend").predict(panel, HORIZON).mean, expected)
+
+
 def test_a_part_that_fails_is_named_in_every_row_and_the_others_stand_in() -> None:
     panel = seasonal_panel()
     blend = Blend(
