@@ -32,6 +32,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="competitors whose name contains one")
     parser.add_argument("--work", type=Path, default=ROOT / "var" / "benchmarks", help="where the forecasts are left")
     parser.add_argument("--rescore", action="store_true", help="m5: score what earlier runs left, run what is missing")
+    parser.add_argument("--repetitions", type=int, default=night.REPETITIONS, metavar="N", help="night: times in turn")
     chosen = parser.parse_args()
     wanted = chosen.parts or [*PARTS]
     unknown = [name for name in wanted if name not in (*PARTS, "report")]
@@ -42,7 +43,7 @@ def main() -> int:
         return 2
     for name in wanted:
         if name in PARTS:
-            more = {"rescore": True} if name == "m5" and chosen.rescore else {}
+            more = {"m5": {"rescore": chosen.rescore}, "night": {"repetitions": chosen.repetitions}}.get(name, {})
             PARTS[name](chosen.data, tuple(chosen.cutoffs), chosen.only, chosen.work, **more)
     report.write()
     return 0

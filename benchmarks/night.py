@@ -20,11 +20,11 @@ PEERS = ("recursive_notebook", "recursive_l2", "recursive_tweedie")
 REPETITIONS = 3
 
 
-def part(data: Path, cutoffs: tuple[date, ...], only: list[str], work: Path) -> None:
-    """Ours and the peers' scripts in turn, REPETITIONS times; `--only ours` or a configuration for fewer."""
+def part(data: Path, cutoffs: tuple[date, ...], only: list[str], work: Path, repetitions: int = REPETITIONS) -> None:
+    """Ours and the peers' scripts in turn, so many times; `--only ours` or a configuration for fewer."""
     cutoff = cutoffs[0] if cutoffs else CUTOFF
     names = [name for name in ("ours", *PEERS) if not only or any(wanted in name for wanted in only)]
-    for repetition in range(1, REPETITIONS + 1):
+    for repetition in range(1, repetitions + 1):
         for name in names:
             out = work / "night" / name
             out.mkdir(parents=True, exist_ok=True)
