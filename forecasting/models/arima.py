@@ -6,7 +6,6 @@ fall-back are kept with the model.
 
 from __future__ import annotations
 
-import itertools
 import json
 import logging
 import time
@@ -17,21 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from forecasting.data.hierarchy import SERIES, TOTAL, Level, group
+from forecasting.data.hierarchy import group
 from forecasting.data.panel import Panel
 from forecasting.errors import ArtifactError, ModelError
 from forecasting.models.base import Forecast
-from forecasting.models.coldstart import cold_start
-from forecasting.models.naive import SeasonalMean
+from forecasting.models.grouped import Groups, finest, gather, insane, share_out
 from forecasting.models.sarimax import FAILURES, Facts, Fitted, Vector, forecast, search
 from forecasting.settings import ArimaSettings, Settings
 
 SPEC_FILE = "arima.json"
 WHOLE, QUICK = (0.06, 6e-4), (0.04, 1.5e-4)  # seconds a group and a period: with maximum likelihood, and without
 LATE = 3.0  # times the allowed seconds, after which the rest is not fitted at all
-APART = ("price", "event_id")  # known covariates that mean nothing as a mean over a group
-MOST_KNOWN = 4
-HIGH, SHIFT = 3.0, 3.0  # guard: times the highest value, times the highest and lowest recent level
 log = logging.getLogger(__name__)
 
 
@@ -60,7 +55,7 @@ class Arima:
         """
         level = finest(panel, self.settings.max_series)
         self.level, self.groups, self.notes = level.name, {}, {}
-        all_facts = _facts(panel, level, self.settings.history, 0)
+        all_facts = _facts(panel, gather(panel, level, self.settings.history, 0))
         order = np.argsort([-np.nansum(facts.y) for facts in all_facts], kind="stable")
         searches = self._searches(all_facts)
         began = time.perf_counter()
@@ -103,35 +98,29 @@ class Arima:
         """Mean forecasts; groups without a sane ARIMA forecast get the seasonal mean, and their rows say so."""
         if not self.level:
             raise ModelError("ARIMA was asked for a forecast before it was fitted.")
-        wanted = np.arange(len(panel.y)) if rows is None else rows
         level = group(panel.series, self.level)
-        seasonal = SeasonalMean().predict(panel, horizon).mean.astype(np.float64)
-        used = np.unique(level.codes[wanted])
-        totals, reasons = self._groups(panel, level, used, horizon)
-        mean = _share_out(panel, level, seasonal, totals)[wanted]
-        why = reasons[level.codes[wanted]]
-        fell = why != ""
-        mean[fell] = seasonal[wanted][fell]
-        status = np.where(fell, "fallback", "ok").astype(object)
-        return cold_start(panel, Forecast(mean.astype(np.float32), None, status, why), rows)
+        groups = gather(panel, level, self.settings.history, horizon)
+        used = np.arange(len(level.labels)) if rows is None else np.unique(level.codes[rows])
+        mean, reasons = self._groups(panel, groups, used, horizon)
+        return share_out(panel, level, mean, reasons, rows)
 
     def _groups(
-        self, panel: Panel, level: Level, used: NDArray[np.intp], horizon: int
+        self, panel: Panel, groups: Groups, used: NDArray[np.intp], horizon: int
     ) -> tuple[Vector, NDArray[np.object_]]:
         """Forecasts of the groups in `used`: (n_groups, horizon), and why there is none: (n_groups,) text or empty."""
-        totals = np.zeros((len(level.labels), horizon))
-        reasons = np.full(len(level.labels), "", dtype=object)
-        all_facts = _facts(panel, level, self.settings.history, horizon)
+        labels = groups.level.labels
+        mean, reasons = np.zeros((len(labels), horizon)), np.full(len(labels), "", dtype=object)
+        all_facts = _facts(panel, groups)
         with threadpool_limits(1):
             for number in used:
-                label, facts = str(level.labels[number]), all_facts[number]
+                label, facts = str(labels[number]), all_facts[number]
                 fitted = self.groups.get(label)
                 if fitted is None:
                     note = self.notes.get(label, "not known when ARIMA was fitted")
                     reasons[number] = f"{note}; seasonal mean instead"
                     continue
-                totals[number], reasons[number] = _guarded(fitted, facts, panel.frequency.season)
-        return totals, reasons
+                mean[number], reasons[number] = _guarded(fitted, facts, panel.frequency.season)
+        return mean, reasons
 
     def save(self, folder: Path) -> None:
         """Level, orders and parameters as JSON."""
@@ -157,51 +146,8 @@ class Arima:
         return model
 
 
-def finest(panel: Panel, most: int) -> Level:
-    """The series themselves, or the level, or pair of levels' attributes, with most groups but no more than `most`."""
-    if len(panel.y) <= most:
-        return group(panel.series, SERIES)
-    single = dict.fromkeys(part for name in panel.levels for part in name.split("|") if part not in (TOTAL, SERIES))
-    joined = ("|".join(pair) for pair in itertools.combinations(single, 2))
-    names = dict.fromkeys([*(name for name in panel.levels if name not in (TOTAL, SERIES)), *single, *joined])
-    found = [group(panel.series, TOTAL), *(group(panel.series, name) for name in names)]
-    return max((level for level in found if len(level.labels) <= most), key=lambda level: len(level.labels))
-
-
-def totals(panel: Panel, level: Level, history: int) -> Vector:
-    """(n_groups, newest periods) demand; NaN where no member that is on sale was observed.
-
-    A member that was not observed while others were counts with its newest value at that place in the season.
-    """
-    y = panel.y[:, -history:]
-    if level.name == SERIES:
-        return y.astype(np.float64)
-    seen = np.isfinite(y)
-    filled = y.copy()
-    season = panel.frequency.season
-    for place in range(season, y.shape[1]):
-        gap = ~seen[:, place]
-        filled[gap, place] = filled[gap, place - season]
-    total = level.sum(filled)
-    unseen = level.sum(seen.astype(np.float32)) == 0
-    return np.where(unseen, np.nan, total)
-
-
-def _facts(panel: Panel, level: Level, history: int, horizon: int) -> list[Facts]:
-    """One a group, of its newest periods, with the mean over its members of the covariates known ahead."""
-    y = totals(panel, level, history)
-    periods, count = len(panel.periods), y.shape[1]
-    days = np.asarray(panel.frequency.range(panel.periods[-count], count + horizon), dtype="datetime64[D]")
-    members = level.sum(np.ones((len(panel.y), 1)))
-    known: dict[str, Vector] = {}
-    for name in [name for name in panel.known if name not in APART][:MOST_KNOWN]:
-        values = panel.known[name][:, periods - count : periods + horizon].astype(np.float64)
-        if values.shape[1] == len(days):
-            known[name] = values if len(values) == 1 else level.sum(values) / members
-    return [
-        Facts(y[number], days, panel.frequency, {name: values[number % len(values)] for name, values in known.items()})
-        for number in range(len(level.labels))
-    ]
+def _facts(panel: Panel, groups: Groups) -> list[Facts]:
+    return [Facts(y, groups.days, panel.frequency, groups.known_of(number)) for number, y in enumerate(groups.y)]
 
 
 def _guarded(fitted: Fitted, facts: Facts, season: int) -> tuple[Vector, str]:
@@ -215,33 +161,3 @@ def _guarded(fitted: Fitted, facts: Facts, season: int) -> tuple[Vector, str]:
     if found:
         return zeros, f"ARIMA {fitted.order} {found}; seasonal mean instead"
     return np.maximum(mean, 0), ""
-
-
-def insane(mean: Vector, history: Vector, season: int) -> str:
-    """What is wrong with a forecast, given the (n,) history; empty where nothing is. Units as in the history."""
-    if not np.isfinite(mean).all():
-        return "gave numbers that are not finite"
-    seen = history[np.isfinite(history)]
-    if not len(seen):
-        return "has nothing to start from"
-    top = float(seen.max())
-    if mean.max() > HIGH * max(top, 1.0):
-        return f"forecast {mean.max():.4g}, more than {HIGH:g} times the highest value {top:.4g}"
-    if (mean < 0).mean() > 0.5:
-        return "forecast less than nothing"
-    width = min(season, len(seen))
-    levels = np.convolve(seen[-4 * max(season, len(mean)) :], np.full(width, 1 / width), mode="valid")
-    expected = float(np.maximum(mean, 0).mean())
-    if expected > SHIFT * levels.max() + 1 or expected < levels.min() / SHIFT - 1:
-        return f"forecast a level of {expected:.4g}, recent ones lay between {levels.min():.4g} and {levels.max():.4g}"
-    return ""
-
-
-def _share_out(panel: Panel, level: Level, seasonal: Vector, totals: Vector) -> Vector:
-    """(n_series, horizon): each group's total, shared by the seasonal means of its observed members."""
-    if level.name == SERIES:
-        return totals.copy()
-    observed = np.isfinite(panel.y).any(axis=1, keepdims=True)
-    weight: Vector = np.where(observed, seasonal + 1e-9, 0)  # where all are zero, all get the same
-    whole: Vector = np.maximum(level.sum(weight), 1e-30)
-    return weight / whole[level.codes] * totals[level.codes]

@@ -13,7 +13,8 @@ from forecasting.data.frequency import Frequency
 from forecasting.data.hierarchy import group
 from forecasting.data.panel import Panel
 from forecasting.errors import ModelError
-from forecasting.models.arima import Arima, finest, insane, totals
+from forecasting.models.arima import Arima
+from forecasting.models.grouped import finest, insane, totals
 from forecasting.models.naive import SeasonalMean
 from forecasting.models.sarimax import Fitted, Order, candidates
 from forecasting.settings import ArimaSettings

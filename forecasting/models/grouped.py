@@ -1,0 +1,134 @@
+"""Forecasts of groups of series, for classical models: which groups, what they sold, and how a total is shared out.
+
+Classical models are strong where demand is smooth: on totals. Where there are few series, each is its own group.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forecasting.data.hierarchy import SERIES, TOTAL, Level, group
+from forecasting.data.panel import Panel
+from forecasting.models.base import Forecast
+from forecasting.models.coldstart import cold_start
+from forecasting.models.naive import SeasonalMean
+
+Vector = NDArray[np.float64]
+APART = ("price", "event_id")  # known covariates that mean nothing as a mean over a group
+MOST_KNOWN = 4
+HIGH, SHIFT = 3.0, 3.0  # guard: times the highest value, times the highest and lowest recent level
+
+
+@dataclass(frozen=True)
+class Groups:
+    """What the groups of one level sold, and what is known ahead of them.
+
+    y: (n_groups, n) units, NaN for missing. days: (n + horizon,) first days of the periods. known: covariates by name,
+    (n_groups | 1, n + horizon), means over the members.
+    """
+
+    level: Level
+    y: Vector
+    days: NDArray[np.datetime64]
+    known: Mapping[str, Vector]
+
+    def known_of(self, number: int) -> dict[str, Vector]:
+        """The covariates of one group, (n + horizon,) each."""
+        return {name: values[number % len(values)] for name, values in self.known.items()}
+
+
+def finest(panel: Panel, most: int) -> Level:
+    """The series themselves, or the level, or pair of levels' attributes, with most groups but no more than `most`."""
+    if len(panel.y) <= most:
+        return group(panel.series, SERIES)
+    single = dict.fromkeys(part for name in panel.levels for part in name.split("|") if part not in (TOTAL, SERIES))
+    joined = ("|".join(pair) for pair in itertools.combinations(single, 2))
+    names = dict.fromkeys([*(name for name in panel.levels if name not in (TOTAL, SERIES)), *single, *joined])
+    found = [group(panel.series, TOTAL), *(group(panel.series, name) for name in names)]
+    return max((level for level in found if len(level.labels) <= most), key=lambda level: len(level.labels))
+
+
+def totals(panel: Panel, level: Level, history: int) -> Vector:
+    """(n_groups, newest periods) demand; NaN where no member that is on sale was observed.
+
+    A member that was not observed while others were counts with its newest value at that place in the season.
+    """
+    y = panel.y[:, -history:]
+    if level.name == SERIES:
+        return y.astype(np.float64)
+    seen = np.isfinite(y)
+    filled = y.copy()
+    season = panel.frequency.season
+    for place in range(season, y.shape[1]):
+        gap = ~seen[:, place]
+        filled[gap, place] = filled[gap, place - season]
+    total = level.sum(filled)
+    unseen = level.sum(seen.astype(np.float32)) == 0
+    return np.where(unseen, np.nan, total)
+
+
+def gather(panel: Panel, level: Level, history: int, horizon: int) -> Groups:
+    """The newest periods of every group, with the covariates that are known for the whole horizon."""
+    y = totals(panel, level, history)
+    periods, count = len(panel.periods), y.shape[1]
+    days = np.asarray(panel.frequency.range(panel.periods[-count], count + horizon), dtype="datetime64[D]")
+    members = level.sum(np.ones((len(panel.y), 1)))
+    known: dict[str, Vector] = {}
+    for name in [name for name in panel.known if name not in APART][:MOST_KNOWN]:
+        values = panel.known[name][:, periods - count : periods + horizon].astype(np.float64)
+        if values.shape[1] == len(days):
+            known[name] = values if len(values) == 1 else level.sum(values) / members
+    return Groups(level, y, days, known)
+
+
+def share_out(
+    panel: Panel, level: Level, mean: Vector, reasons: NDArray[np.object_], rows: NDArray[np.intp] | None
+) -> Forecast:
+    """The forecast of the series (`rows` of them) from that of their groups.
+
+    mean: (n_groups, horizon) units. reasons: (n_groups,) why a group has no forecast, empty where it has one; its
+    members get their seasonal mean, and their rows say so.
+    """
+    wanted = np.arange(len(panel.y)) if rows is None else rows
+    seasonal = SeasonalMean().predict(panel, mean.shape[1]).mean.astype(np.float64)
+    shared = _shares(panel, level, seasonal, mean)[wanted]
+    why = reasons[level.codes[wanted]]
+    fell = why != ""
+    shared[fell] = seasonal[wanted][fell]
+    status = np.where(fell, "fallback", "ok").astype(object)
+    return cold_start(panel, Forecast(shared.astype(np.float32), None, status, why), rows)
+
+
+def _shares(panel: Panel, level: Level, seasonal: Vector, mean: Vector) -> Vector:
+    """(n_series, horizon): each group's total, shared by the seasonal means of its observed members."""
+    if level.name == SERIES:
+        return mean.copy()
+    observed = np.isfinite(panel.y).any(axis=1, keepdims=True)
+    weight: Vector = np.where(observed, seasonal + 1e-9, 0)  # where all are zero, all get the same
+    whole: Vector = np.maximum(level.sum(weight), 1e-30)
+    return weight / whole[level.codes] * mean[level.codes]
+
+
+def insane(mean: Vector, history: Vector, season: int) -> str:
+    """What is wrong with a forecast, given the (n,) history; empty where nothing is. Units as in the history."""
+    if not np.isfinite(mean).all():
+        return "gave numbers that are not finite"
+    seen = history[np.isfinite(history)]
+    if not len(seen):
+        return "has nothing to start from"
+    top = float(seen.max())
+    if mean.max() > HIGH * max(top, 1.0):
+        return f"forecast {mean.max():.4g}, more than {HIGH:g} times the highest value {top:.4g}"
+    if (mean < 0).mean() > 0.5:
+        return "forecast less than nothing"
+    width = min(season, len(seen))
+    levels = np.convolve(seen[-4 * max(season, len(mean)) :], np.full(width, 1 / width), mode="valid")
+    expected = float(np.maximum(mean, 0).mean())
+    if expected > SHIFT * levels.max() + 1 or expected < levels.min() / SHIFT - 1:
+        return f"forecast a level of {expected:.4g}, recent ones lay between {levels.min():.4g} and {levels.max():.4g}"
+    return ""
