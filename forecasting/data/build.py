@@ -74,7 +74,7 @@ def _series(tables: Tables, sales: pd.DataFrame, settings: Settings) -> pd.DataF
 
 def _check_attributes(series: pd.DataFrame, settings: Settings) -> None:
     """Attributes that the settings speak of are there."""
-    asked = {"panel.levels": list(settings.panel.levels)}
+    asked = {"panel.levels": [part for name in settings.panel.levels for part in name.split("|")]}
     asked |= {f"extract.signals.by of {one.name}": [one.by] for one in settings.extract.signals if one.by}
     for key, names in asked.items():
         missing = [name for name in names if name not in series]
