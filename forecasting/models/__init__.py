@@ -18,7 +18,11 @@ CANDIDATES = {
     "seasonal_naive": "forecasting.models.naive:SeasonalNaive",
     "seasonal_mean": "forecasting.models.naive:SeasonalMean",
     "lightgbm": "forecasting.models.lightgbm:DirectLightgbm",
+    "lightgbm_median": "forecasting.models.lightgbm:MedianLightgbm",
+    "recursive": "forecasting.models.recursive:Recursive",
     "arima": "forecasting.models.arima:Arima",
+    "ets": "forecasting.models.ets:Ets",
+    "theta": "forecasting.models.theta:Theta",
     "intermittent": "forecasting.models.intermittent:Intermittent",
 }
 MODELS = CANDIDATES | {"blend": "forecasting.models.blend:Blend"}
