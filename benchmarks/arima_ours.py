@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks.arima_sets import first
 from benchmarks.small import SETS
 from forecasting.data.frequency import Frequency
 from forecasting.data.panel import Panel
@@ -29,9 +30,10 @@ def main() -> None:
     parser.add_argument("--position", type=int, required=True, help="number of known periods")
     parser.add_argument("--seconds", type=float, default=NO_LIMIT, help="as in [train.arima]")
     parser.add_argument("--newest", type=int, default=0, help="periods of history that are used; 0 = all")
+    parser.add_argument("--series", type=int, default=0, help="the first ones only; 0 = all")
     parser.add_argument("--out", type=Path, required=True)
     chosen = parser.parse_args()
-    given = SETS[chosen.set](chosen.data)
+    given = first(SETS[chosen.set](chosen.data), chosen.series)
     end, began = chosen.position, time.perf_counter()
     known = {name: values[:, : end + given.horizon].astype(np.float32) for name, values in given.known.items()}
     panel = Panel(
