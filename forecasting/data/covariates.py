@@ -1,62 +1,78 @@
-"""Price, promotion, events and signals as matrices beside the panel's demand."""
+"""Price, promotion, events and signals as matrices beside the panel's demand, made a block of series at a time."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
-from forecasting.data.locate import Grid
+from forecasting.data.blocks import Scratch, blocks, release
+from forecasting.data.locate import Grid, Positions
 from forecasting.data.panel import Matrix
+from forecasting.data.pieces import Pieces, Tables, pieces, whole
 from forecasting.settings import Settings, SignalTable
 
 EVENT_CODES = 2003  # prime; a name's code must not change when other events are added
 
 
 def build(
-    tables: Mapping[str, pd.DataFrame], settings: Settings, grid: Grid
+    tables: Tables, settings: Settings, grid: Grid, scratch: Scratch
 ) -> tuple[dict[str, Matrix], dict[str, Matrix]]:
     """Covariates known ahead, (n_series | 1, n_periods + horizon), and past signals, (n_series | 1, n_periods)."""
     known: dict[str, Matrix] = {}
     past: dict[str, Matrix] = {}
-    if len(tables.get("prices", ())):
-        known["price"] = prices(tables["prices"], grid)
+    if any(len(rows) for rows in pieces(tables.get("prices", pd.DataFrame()))):
+        known["price"] = prices(tables["prices"], grid, scratch)
     if settings.extract.promotions is not None:
-        known["promotion"] = promotions(tables.get("promotions", pd.DataFrame()), grid)
+        known["promotion"] = promotions(whole(tables, "promotions"), grid, scratch)
     if settings.extract.events is not None:
-        known["event"], known["event_id"] = events(tables.get("events", pd.DataFrame()), grid)
-    rows = tables.get("signals", pd.DataFrame())
+        known["event"], known["event_id"] = events(whole(tables, "events"), grid)
+    rows = whole(tables, "signals")
     for signal in settings.extract.signals:
         mine = rows[rows["signal"].astype("str") == signal.name] if len(rows) else rows
         if signal.known == "ahead":
-            known[signal.name] = _signal(mine, signal, grid)
+            known[signal.name] = _signal(mine, signal, grid, scratch)
         elif signal.known == "afterwards":
-            past[signal.name] = _signal(mine, signal, grid)[:, : len(grid.periods)]
+            past[signal.name] = _signal(mine, signal, grid, scratch)[:, : len(grid.periods)]
     return known, past
 
 
-def prices(rows: pd.DataFrame, grid: Grid) -> Matrix:
+def prices(table: pd.DataFrame | Pieces, grid: Grid, scratch: Scratch) -> Matrix:
     """The newest price at each period, NaN before the first one; it holds until the next row."""
-    rows = rows.sort_values("ds", kind="stable")
-    price = np.full((len(grid.series), grid.width), np.nan, dtype=np.float32)
-    series, columns, taken = grid.cells(rows)
-    inside = columns < grid.width
-    # Of several rows in one cell the last one, the newest, stays; what holds before the panel starts in its first one.
-    cells = (series[inside], np.maximum(columns[inside], 0))
-    order = np.argsort(taken[inside], kind="stable")
-    price[cells[0][order], cells[1][order]] = rows["price"].to_numpy(dtype=np.float32)[taken[inside]][order]
-    return forward(price)
+    shape = (grid.width, len(grid.series))
+    newest, since = scratch.array(shape, np.nan), scratch.array(shape, -np.inf)
+    price, day = newest.reshape(-1), since.reshape(-1)
+    for piece in pieces(table):
+        rows = piece.sort_values("ds", kind="stable")
+        series, columns, taken = grid.cells(rows)
+        inside = columns < grid.width
+        # What holds before the panel starts in its first period. Of several rows in one cell the newest stays, and of
+        # those of one day the last one; days are counted from the panel's first one, so that float32 holds them.
+        cell = np.maximum(columns[inside], 0) * shape[1] + series[inside]
+        taken = taken[inside]
+        order = np.argsort(taken, kind="stable")
+        cell, taken = cell[order], taken[order]
+        value = rows["price"].to_numpy(dtype=np.float32)[taken]
+        dated = ((rows["ds"] - grid.periods[0]).dt.days.to_numpy(dtype=np.float32))[taken]
+        later = dated >= day[cell]
+        price[cell[later]], day[cell[later]] = value[later], dated[later]
+        release(newest, since)
+    price = scratch.array(shape[::-1])
+    for part in blocks(shape[1]):
+        price[part] = forward(newest[:, part].T)
+        release(newest, price)
+    return price
 
 
-def promotions(rows: pd.DataFrame, grid: Grid) -> Matrix:
+def promotions(rows: pd.DataFrame, grid: Grid, scratch: Scratch) -> Matrix:
     """Value of the promotion at each period, 0 without one; the largest counts."""
-    value = np.zeros((len(grid.series), grid.width), dtype=np.float32)
+    value = scratch.array((len(grid.series), grid.width))
     if len(rows):
         series, columns, taken = grid.cells(rows)
         inside = (columns >= 0) & (columns < grid.width)
         np.maximum.at(value, (series[inside], columns[inside]), rows["value"].to_numpy(dtype=np.float32)[taken[inside]])
+        release(value)
     return value
 
 
@@ -96,37 +112,32 @@ def forward(values: Matrix) -> Matrix:
     return np.ascontiguousarray(filled.T, dtype=np.float32)
 
 
-def _signal(rows: pd.DataFrame, signal: SignalTable, grid: Grid) -> Matrix:
+def _signal(rows: pd.DataFrame, signal: SignalTable, grid: Grid, scratch: Scratch) -> Matrix:
     """Mean of the signal's rows in each period, filled by its declared rule."""
     by_series = bool(len(rows)) and any((rows[key].astype("str") != "").any() for key in ("item", "store"))
-    groups = signal.by if len(rows) and signal.by and signal.by in grid.series else None
-    shape = (len(grid.series) if by_series or groups else 1, grid.width)
+    columns = grid.columns(rows["ds"]) if len(rows) else np.empty(0, dtype=np.intp)
+    value = rows["value"].to_numpy(dtype=np.float32) if len(rows) else np.empty(0, dtype=np.float32)
+    if len(rows) and signal.by and signal.by in grid.series:
+        labels = pd.Index(grid.series[signal.by].unique())
+        group = labels.get_indexer(rows["group"].astype("str"))
+        by_group = _means(group, columns, value, (len(labels), grid.width), signal)
+        mine = labels.get_indexer(grid.series[signal.by])
+        spread = scratch.array((len(mine), grid.width))
+        for part in blocks(len(mine)):
+            spread[part] = by_group[mine[part]]
+            release(spread)
+        return spread
+    if by_series:
+        series, columns, taken = grid.cells(rows)
+        return _means(series, columns, value[taken], (len(grid.series), grid.width), signal)
+    return _means(np.zeros(len(rows), dtype=np.intp), columns, value, (1, grid.width), signal)
+
+
+def _means(group: Positions, columns: Positions, value: Matrix, shape: tuple[int, int], signal: SignalTable) -> Matrix:
+    """Mean of the values in each cell; those of no group (-1) and outside the panel are left out."""
     total, count = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
-    if len(rows):
-        value = rows["value"].to_numpy(dtype=np.float32)
-        if groups:
-            total, count = _by_group(rows, value, groups, grid)
-        else:
-            if by_series:
-                series, columns, taken = grid.cells(rows)
-            else:
-                columns = grid.columns(rows["ds"])
-                series, taken = np.zeros(len(rows), dtype=np.intp), np.arange(len(rows))
-            inside = (columns >= 0) & (columns < grid.width)
-            np.add.at(total, (series[inside], columns[inside]), value[taken[inside]])
-            np.add.at(count, (series[inside], columns[inside]), 1)
-    mean = np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
-    return np.nan_to_num(mean) if signal.fill == "zero" else forward(mean)
-
-
-def _by_group(rows: pd.DataFrame, value: Matrix, by: str, grid: Grid) -> tuple[Matrix, Matrix]:
-    """Sums and counts of a signal keyed by an attribute, spread to the series that have the value."""
-    labels = pd.Index(grid.series[by].unique())
-    group, columns = labels.get_indexer(rows["group"].astype("str")), grid.columns(rows["ds"])
-    inside = (columns >= 0) & (columns < grid.width) & (group >= 0)
-    total = np.zeros((len(labels), grid.width), dtype=np.float32)
-    count = np.zeros_like(total)
+    inside = (columns >= 0) & (columns < shape[1]) & (group >= 0)
     np.add.at(total, (group[inside], columns[inside]), value[inside])
     np.add.at(count, (group[inside], columns[inside]), 1)
-    mine = labels.get_indexer(grid.series[by])
-    return total[mine], count[mine]
+    mean = np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
+    return np.nan_to_num(mean) if signal.fill == "zero" else forward(mean)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -32,6 +32,27 @@ class Level:
         starts = np.searchsorted(self.codes[order], np.arange(len(self.labels)))
         totals: NDArray[np.float64] = np.add.reduceat(filled[order], starts, axis=0)
         return totals
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What the groups of one level sold by period, and what is known ahead of them.
+
+    units: (n_groups, n_periods) sums of what was observed. filled: the same, where a member that was not observed
+    counts with its newest value at that place in the season; NaN where no member was observed. means: by covariate
+    known ahead, (n_groups, n_periods + horizon), over the members that have a value.
+    """
+
+    level: Level
+    units: NDArray[np.float32]
+    filled: NDArray[np.float32]
+    means: Mapping[str, NDArray[np.float32]]
+
+    def first(self, periods: int) -> Totals:
+        """The first `periods` periods, with what was known ahead from there."""
+        cut = self.units.shape[1] - periods
+        means = {name: values[:, : values.shape[1] - cut] for name, values in self.means.items()}
+        return replace(self, units=self.units[:, :periods], filled=self.filled[:, :periods], means=means)
 
 
 def group(series: pd.DataFrame, name: str) -> Level:

@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forecasting.data.frequency import Frequency
+from forecasting.data.hierarchy import Totals
 from forecasting.errors import CutoffError
 
 Matrix = NDArray[np.float32]
@@ -29,6 +30,7 @@ class Panel:
     known: covariates known ahead, each (n_series | 1, n_periods + horizon).
     past: signals known only afterwards, each (n_series | 1, n_periods): for features at or before a cutoff only.
     levels: attributes in `series` that totals of interest are taken over.
+    totals: sums of the total and the levels by period, by level name, where they were kept (see data/totals.py).
     """
 
     y: Matrix
@@ -39,6 +41,7 @@ class Panel:
     known: Mapping[str, Matrix] = field(default_factory=dict)
     past: Mapping[str, Matrix] = field(default_factory=dict)
     levels: tuple[str, ...] = ()
+    totals: Mapping[str, Totals] = field(default_factory=dict)
 
     @property
     def cutoff(self) -> date:
@@ -80,6 +83,7 @@ class Panel:
             periods=self.periods[:periods],
             known={name: values[:, : values.shape[1] - cut] for name, values in self.known.items()},
             past={name: values[:, :periods] for name, values in self.past.items()},
+            totals={name: one.first(periods) for name, one in self.totals.items()},
         )
 
     def after(self, cutoff: date, horizon: int) -> Matrix:
@@ -91,11 +95,12 @@ class Panel:
         return actual
 
     def take(self, rows: NDArray[np.intp]) -> Panel:
-        """Only these series, in this order."""
+        """Only these series, in this order; the totals of the whole are not theirs."""
         return replace(
             self,
             y=self.y[rows],
             series=self.series.iloc[rows].reset_index(drop=True),
             known={name: values if len(values) == 1 else values[rows] for name, values in self.known.items()},
             past={name: values if len(values) == 1 else values[rows] for name, values in self.past.items()},
+            totals={},
         )

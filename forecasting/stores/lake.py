@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -24,7 +23,10 @@ from forecasting.data.panel import Panel
 from forecasting.errors import CutoffError, StoreError, some
 from forecasting.settings import LakeSettings
 from forecasting.stores import frames
-from forecasting.stores.panels import Folder, Panels, Shards, delta_options
+from forecasting.stores.commits import Commit, Snapshot, commit_of, version_of, version_with
+from forecasting.stores.folder import Folder, delta_options
+from forecasting.stores.panels import Panels
+from forecasting.stores.shards import Shards
 
 SALES = ("item", "store", "ds", "y")
 KEPT = "interval 36500 days"  # Delta forgets versions after 30 days unless told otherwise
@@ -33,38 +35,8 @@ CONFIGURATION = {
     "delta.logRetentionDuration": KEPT,
     "delta.deletedFileRetentionDuration": KEPT,
 }
+PIECE = 500_000  # rows read at once where a table is read in pieces: some 10 MB
 HOOKS = PostCommitHookProperties(cleanup_expired_logs=False)
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """One committed state of the data.
-
-    id: `sales@<version>`. digest: SHA-256 of the content. rows: sales rows that this commit brought (not the whole
-    table). versions: Delta version of every other table that belongs to it.
-    """
-
-    id: str
-    cutoff: date
-    digest: str
-    rows: int
-    versions: Mapping[str, int]
-
-
-@dataclass(frozen=True)
-class _Commit:
-    """A snapshot with what else its Delta commit records.
-
-    content: digest of the window that it brought. since: first day of that window, None = everything up to the cutoff.
-    tables: digest of every other table. categorical: columns of the other tables that came as categoricals.
-    """
-
-    snapshot: Snapshot
-    at: datetime
-    since: date | None
-    content: str
-    tables: Mapping[str, str]
-    categorical: Mapping[str, list[str]]
 
 
 class Lake:
@@ -93,7 +65,7 @@ class Lake:
         versions = {}
         for name, frame in tables.items():
             if len(frame.columns):
-                there = _version_of(commits, name, digests[name])
+                there = version_with(commits, name, digests[name])
                 versions[name] = self._write_table(name, frame) if there is None else there
         newest = commits[0].snapshot if commits else None
         whole = newest is None or (since is None and newest.cutoff <= cutoff)  # nothing of earlier snapshots remains
@@ -146,10 +118,26 @@ class Lake:
         """
         commit = self._find(snapshot_id)
         if table == "sales":
-            return self._read("sales", _version(snapshot_id), ["item", "store"], list(columns or SALES))
+            return self._read("sales", version_of(snapshot_id), ["item", "store"], list(columns or SALES))
         if table not in commit.snapshot.versions:
             return pd.DataFrame()
         return self._read(table, commit.snapshot.versions[table], commit.categorical[table], columns)
+
+    def pieces(self, snapshot_id: str, table: str) -> Iterator[pd.DataFrame]:
+        """The same rows as `read`, at most PIECE at a time, always in the same order; each with its own categories."""
+        commit = self._find(snapshot_id)
+        if table == "sales":
+            version, categorical = version_of(snapshot_id), ["item", "store"]
+        elif table in commit.snapshot.versions:
+            version, categorical = commit.snapshot.versions[table], commit.categorical[table]
+        else:
+            return
+        data = self._dataset(table, version, categorical)
+        columns = list(SALES) if table == "sales" else None
+        # Little is read ahead: what waits to be used is memory too.
+        for batch in data.to_batches(columns=columns, batch_size=PIECE, batch_readahead=1, fragment_readahead=1):
+            if len(batch):
+                yield frames.to_pandas(pa.Table.from_batches([batch]))
 
     def write_panel(self, panel: Panel) -> str:
         """Keep the panel of its cutoff, in place of an earlier one; gives back where it lies."""
@@ -159,13 +147,17 @@ class Lake:
         """The panel of this cutoff (and snapshot). Raises CutoffError naming what there is."""
         return self._panels.read(cutoff, snapshot)
 
-    def write_staged(self, cutoff: date, run_id: str, shard: int, frame: pd.DataFrame) -> None:
-        """Lay one shard of a run down, in place of an earlier try."""
-        self._shards.write(cutoff, run_id, shard, frame)
+    def write_staged(self, cutoff: date, run_id: str, shard: int, parts: pd.DataFrame | Iterable[pd.DataFrame]) -> None:
+        """Lay one shard of a run down, in place of an earlier try; it may come in parts of the same columns."""
+        self._shards.write(cutoff, run_id, shard, parts)
 
     def read_staged(self, cutoff: date, run_id: str) -> pd.DataFrame:
         """All shards of a run, in their order. Raises StoreError where there are none."""
         return self._shards.read(cutoff, run_id)
+
+    def staged_pieces(self, cutoff: date, run_id: str) -> Iterator[pd.DataFrame]:
+        """The same rows as `read_staged`, in pieces that are small whatever the shards."""
+        return self._shards.pieces(cutoff, run_id)
 
     def clear_staged(self, cutoff: date, run_id: str) -> None:
         """Remove the shards of a run."""
@@ -182,27 +174,27 @@ class Lake:
         except (DeltaError, OSError) as error:
             raise StoreError(f"Table {name!r} of the lake cannot be opened at {address}: {error}") from error
 
-    def _commits(self) -> Iterator[_Commit]:
+    def _commits(self) -> Iterator[Commit]:
         """Snapshots, newest first."""
         table = self._table("sales")
         for entry in table.history() if table else ():
             if "forecasting" in entry:
                 at = datetime.fromtimestamp(entry["timestamp"] / 1000, UTC)
-                yield _commit(int(entry["version"]), at, json.loads(entry["forecasting"]))
+                yield commit_of(int(entry["version"]), at, json.loads(entry["forecasting"]))
 
-    def _find(self, snapshot_id: str) -> _Commit:
+    def _find(self, snapshot_id: str) -> Commit:
         for commit in self._commits():
             if commit.snapshot.id == snapshot_id:
                 return commit
         known = some(commit.snapshot.id for commit in self._commits()) or "none"
         raise StoreError(f"The lake {self._folder.path} has no snapshot {snapshot_id!r}. Newest first: {known}.")
 
-    def _holds(self, commit: _Commit, sales: pd.DataFrame, since: date | None, content: str) -> bool:
+    def _holds(self, commit: Commit, sales: pd.DataFrame, since: date | None, content: str) -> bool:
         """Whether the snapshot already holds exactly these sales in their window."""
         if commit.since == since:
             return commit.content == content
         rows = _window(since, commit.snapshot.cutoff)
-        there = self._read("sales", _version(commit.snapshot.id), ["item", "store"], SALES, rows)
+        there = self._read("sales", version_of(commit.snapshot.id), ["item", "store"], SALES, rows)
         return len(there) == len(sales) and frames.digest(there) == content
 
     def _read(
@@ -213,16 +205,19 @@ class Lake:
         columns: Sequence[str] | None,
         rows: pads.Expression | None = None,
     ) -> pd.DataFrame:
-        table = self._table(name, version)
-        if table is None:
-            raise StoreError(f"Table {name!r}, version {version}, is gone from the lake {self._folder.path}.")
-        there = [field.name for field in table.schema().fields]
+        data = self._dataset(name, version, categorical)
+        there = data.schema.names
         missing = [column for column in columns or () if column not in there]
         if missing:
             raise StoreError(f"Table {name!r} of the lake has no column {some(missing)}; it has {', '.join(there)}.")
-        options = pads.ParquetReadOptions(dictionary_columns=set(categorical))
-        data = table.to_pyarrow_dataset(parquet_read_options=options)
         return frames.to_pandas(data.to_table(columns=list(columns or there), filter=rows))
+
+    def _dataset(self, name: str, version: int, categorical: list[str]) -> pads.Dataset:
+        table = self._table(name, version)
+        if table is None:
+            raise StoreError(f"Table {name!r}, version {version}, is gone from the lake {self._folder.path}.")
+        options = pads.ParquetReadOptions(dictionary_columns=set(categorical))
+        return table.to_pyarrow_dataset(parquet_read_options=options)
 
     def _write_table(self, name: str, frame: pd.DataFrame) -> int:
         table, data = self._table(name), frames.to_arrow(frame, name)
@@ -272,20 +267,3 @@ def _sales(sales: pd.DataFrame, since: date | None, cutoff: date) -> pd.DataFram
 def _window(since: date | None, cutoff: date) -> pads.Expression:
     rows = pads.field("ds") <= pa.scalar(cutoff)
     return rows if since is None else rows & (pads.field("ds") >= pa.scalar(since))
-
-
-def _version_of(commits: list[_Commit], name: str, digest: str) -> int | None:
-    """Version of the table that already has this content."""
-    return next((one.snapshot.versions.get(name) for one in commits if one.tables.get(name) == digest), None)
-
-
-def _version(snapshot_id: str) -> int:
-    return int(snapshot_id.removeprefix("sales@"))
-
-
-def _commit(version: int, at: datetime, record: Mapping[str, Any]) -> _Commit:
-    snapshot = Snapshot(
-        f"sales@{version}", date.fromisoformat(record["cutoff"]), record["digest"], record["rows"], record["versions"]
-    )
-    since = date.fromisoformat(record["since"]) if record["since"] else None
-    return _Commit(snapshot, at, since, record["content"], record["tables"], record["categorical"])

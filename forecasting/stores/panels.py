@@ -1,114 +1,26 @@
-"""Panels and staged shards: files below the lake, local or on S3, of which a reader never sees half."""
+"""Panels: arrays below the lake, mapped and not read where it is local, of which a reader never sees half."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import json
-import shutil
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote
 
-import fsspec
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
+from forecasting.data.blocks import blocks, release
 from forecasting.data.frequency import Frequency
+from forecasting.data.hierarchy import Level, Totals
 from forecasting.data.panel import Matrix, Panel
-from forecasting.errors import CutoffError, StoreError, some
-from forecasting.settings import LakeSettings
-from forecasting.stores import frames
-
-# Options may have the names of fsspec, as those of file sources do, or those of Delta's object store.
-NAMES = {
-    "key": "aws_access_key_id",
-    "secret": "aws_secret_access_key",
-    "token": "aws_session_token",
-    "endpoint_url": "aws_endpoint_url",
-    "region_name": "aws_region",
-}
-
-
-@dataclass(frozen=True)
-class Folder:
-    """A place for files, by their path below it."""
-
-    path: str
-    files: Any  # fsspec.AbstractFileSystem, which has no types
-    local: bool
-
-    @classmethod
-    def of(cls, settings: LakeSettings) -> Folder:
-        """The folder of the lake. Raises StoreError for an address of an unknown kind."""
-        address = settings.path.removeprefix("file://").rstrip("/")
-        if "://" not in address:
-            return cls(str(Path(address).absolute()), fsspec.filesystem("file"), local=True)
-        stated = delta_options(settings)
-        options: dict[str, Any] = {ours: stated[theirs] for ours, theirs in NAMES.items() if theirs in stated}
-        if "region_name" in options:
-            options["client_kwargs"] = {"region_name": options.pop("region_name")}
-        try:
-            return cls(address, fsspec.filesystem(address.split("://")[0], **options), local=False)
-        except (ValueError, ImportError) as error:
-            raise StoreError(f"lake.path = {settings.path!r} is no folder and no s3:// address: {error}") from error
-
-    def at(self, *parts: str) -> str:
-        """Address of something below."""
-        return "/".join((self.path, *parts))
-
-    def write(self, data: bytes, *parts: str) -> None:
-        """A whole file at once, in place of an earlier one. Raises StoreError where nothing can be written."""
-        try:
-            self._write(data, *parts)
-        except OSError as error:
-            raise StoreError(f"{self.at(*parts)} cannot be written: {error}. See lake.path, lake.options.") from error
-
-    def _write(self, data: bytes, *parts: str) -> None:
-        if not self.local:
-            self.files.pipe_file(self.at(*parts), data)
-            return
-        target = Path(self.at(*parts))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        half = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-        half.write_bytes(data)
-        half.replace(target)
-
-    def read(self, *parts: str) -> bytes:
-        """A whole file. Raises FileNotFoundError."""
-        self.files.invalidate_cache()
-        return bytes(self.files.cat_file(self.at(*parts)))
-
-    def names(self, *parts: str) -> list[str]:
-        """What lies in a folder, sorted; nothing where there is none, and nothing half written."""
-        self.files.invalidate_cache()
-        try:
-            found = self.files.ls(self.at(*parts), detail=False)
-        except FileNotFoundError:
-            return []
-        names = (str(name).rstrip("/").rsplit("/", 1)[-1] for name in found)
-        return sorted(name for name in names if not name.startswith("."))
-
-    def remove(self, *parts: str) -> None:
-        """A folder with all that it holds, if there is one."""
-        if self.local:
-            shutil.rmtree(self.at(*parts), ignore_errors=True)
-        elif self.files.exists(self.at(*parts)):
-            self.files.rm(self.at(*parts), recursive=True)
-
-
-def delta_options(settings: LakeSettings) -> dict[str, str]:
-    """Storage options as Delta wants them."""
-    options = {NAMES.get(key.lower(), key.lower()): value for key, value in settings.options.items()}
-    if options.get("aws_endpoint_url", "").startswith("http://"):
-        options.setdefault("aws_allow_http", "true")
-    return options
+from forecasting.errors import CutoffError, some
+from forecasting.stores.folder import Folder, quoted
 
 
 class Panels:
@@ -125,9 +37,10 @@ class Panels:
         about["digest"] = _digest(arrays, series, about)
         about["folder"] = about["digest"][:16]
         if self._about(panel.cutoff) != about:
-            for name, values in arrays.items():
+            for name, values in (arrays | _totals(panel)).items():
                 self._save(values, *place, about["folder"], f"{name}.npy")
             self._folder.write(series, *place, about["folder"], "series.parquet")
+            self._folder.write(_parquet(_labels(panel)), *place, about["folder"], "totals", "labels.parquet")
             self._folder.write(json.dumps(about, indent=1).encode(), *place, "panel.json")
             for name in set(self._folder.names(*place)) - {about["folder"], "panel.json"}:
                 self._folder.remove(*place, name)
@@ -172,10 +85,27 @@ class Panels:
             series=pd.read_parquet(io.BytesIO(self._folder.read(*place, "series.parquet"))),
             frequency=frequency,
             snapshot=about["snapshot"],
-            known={name: self._array(*place, "known", f"{_quoted(name)}.npy") for name in about["known"]},
-            past={name: self._array(*place, "past", f"{_quoted(name)}.npy") for name in about["past"]},
+            known={name: self._array(*place, "known", f"{quoted(name)}.npy") for name in about["known"]},
+            past={name: self._array(*place, "past", f"{quoted(name)}.npy") for name in about["past"]},
             levels=tuple(about["levels"]),
+            totals=self._load_totals(about, *place),
         )
+
+    def _load_totals(self, about: Mapping[str, Any], *place: str) -> dict[str, Totals]:
+        """The levels' sums lie one below the other in one matrix; none in a panel that an older version wrote."""
+        if not about.get("totals"):
+            return {}
+        labels = pd.read_parquet(io.BytesIO(self._folder.read(*place, "totals", "labels.parquet")))
+        groups = labels["label"].to_numpy(dtype=object)
+        codes, units, filled = (self._array(*place, "totals", f"{name}.npy") for name in ("codes", "units", "filled"))
+        means = {name: self._array(*place, "totals", f"means-{quoted(name)}.npy") for name in about["means"]}
+        found, start = {}, 0
+        for row, (name, count) in enumerate(about["totals"]):
+            mine = slice(start, start + count)
+            level = Level(name, codes[row].astype(np.int64), groups[mine])
+            found[name] = Totals(level, units[mine], filled[mine], {key: one[mine] for key, one in means.items()})
+            start += count
+        return found
 
     def _array(self, *parts: str) -> Matrix:
         if self._folder.local:
@@ -188,20 +118,48 @@ class Panels:
         """Local: next to its place and then renamed, for somebody may have the old file mapped."""
         if not self._folder.local:
             with self._folder.files.open(self._folder.at(*parts), "wb") as file:
-                np.save(file, values)
+                _save(file, values)
             return
         target = Path(self._folder.at(*parts))
         target.parent.mkdir(parents=True, exist_ok=True)
         half = target.with_name(f".{uuid.uuid4().hex}")
         with half.open("wb") as file:
-            np.save(file, values)
+            _save(file, values)
         half.replace(target)
+
+
+def _save(file: Any, values: NDArray[Any]) -> None:
+    """As `np.save`, of an array in C order, a block of rows at a time."""
+    np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(values))
+    for part in blocks(len(values)):
+        file.write(np.ascontiguousarray(values[part]).data)
+        release(values)
+
+
+def _totals(panel: Panel) -> dict[str, NDArray[Any]]:
+    """Matrices of all levels, one level below the other, and the group of each series: codes (n_levels, n_series)."""
+    found = list(panel.totals.values())
+    if not found:
+        return {}
+    stacked: dict[str, NDArray[Any]] = {
+        "totals/codes": np.stack([one.level.codes.astype(np.int32) for one in found]),
+        "totals/units": np.concatenate([one.units for one in found]),
+        "totals/filled": np.concatenate([one.filled for one in found]),
+    }
+    for name in found[0].means:
+        stacked[f"totals/means-{quoted(name)}"] = np.concatenate([one.means[name] for one in found])
+    return stacked
+
+
+def _labels(panel: Panel) -> pd.DataFrame:
+    names = [label for one in panel.totals.values() for label in one.level.labels]
+    return pd.DataFrame({"label": pd.Series(names, dtype="str")})
 
 
 def _arrays(panel: Panel) -> dict[str, Matrix]:
     named = {"y": panel.y}
-    named |= {f"known/{_quoted(name)}": panel.known[name] for name in panel.known}
-    named |= {f"past/{_quoted(name)}": panel.past[name] for name in panel.past}
+    named |= {f"known/{quoted(name)}": panel.known[name] for name in panel.known}
+    named |= {f"past/{quoted(name)}": panel.past[name] for name in panel.past}
     return {name: np.ascontiguousarray(values) for name, values in named.items()}
 
 
@@ -215,6 +173,8 @@ def _about(panel: Panel, arrays: Mapping[str, Matrix]) -> dict[str, Any]:
         "levels": list(panel.levels),
         "known": list(panel.known),
         "past": list(panel.past),
+        "totals": [[name, len(one.level.labels)] for name, one in panel.totals.items()],
+        "means": sorted({name for one in panel.totals.values() for name in one.means}),
         "shapes": {name: list(values.shape) for name, values in arrays.items()},
     }
 
@@ -223,53 +183,13 @@ def _digest(arrays: Mapping[str, Matrix], series: bytes, about: Mapping[str, Any
     total = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     total.update(series)
     for values in arrays.values():
-        total.update(values.reshape(-1).view(np.uint8).data)
+        for part in blocks(len(values)):
+            total.update(values[part].reshape(-1).view(np.uint8).data)
+            release(values)
     return total.hexdigest()
-
-
-def _quoted(name: str) -> str:
-    """As one part of a path: no slash, and not hidden."""
-    return quote(name, safe="").replace(".", "%2E")
 
 
 def _parquet(frame: pd.DataFrame) -> bytes:
     buffer = io.BytesIO()
     frame.to_parquet(buffer, index=False)
     return buffer.getvalue()
-
-
-class Shards:
-    """staged/cutoff=.../run=.../shard-0000.parquet: what mapped tasks hand to the one that publishes."""
-
-    def __init__(self, folder: Folder) -> None:
-        self._folder = folder
-
-    def write(self, cutoff: date, run_id: str, shard: int, frame: pd.DataFrame) -> None:
-        """One shard, in place of an earlier try."""
-        self._folder.write(_parquet(frame), *_place(cutoff, run_id), f"shard-{shard:04d}.parquet")
-
-    def read(self, cutoff: date, run_id: str) -> pd.DataFrame:
-        """All shards in their order, as one frame. Raises StoreError where there are none, or one is damaged."""
-        place = _place(cutoff, run_id)
-        names = [name for name in self._folder.names(*place) if name.startswith("shard-")]
-        if not names:
-            runs = [unquote(name.removeprefix("run=")) for name in self._folder.names(*place[:-1])]
-            raise StoreError(
-                f"Nothing is staged for cutoff {cutoff} by run {run_id!r}; staged for this cutoff are runs: "
-                f"{some(runs) or 'none'}. The shards of this run must be predicted before they can be published."
-            )
-        names.sort(key=lambda name: int(name.removeprefix("shard-").removesuffix(".parquet")))
-        try:
-            tables = [pq.read_table(pa.BufferReader(self._folder.read(*place, name))) for name in names]
-        except pa.ArrowException as error:
-            raise StoreError(f"A shard below {self._folder.at(*place)} is damaged: {error}. Predict again.") from error
-        return frames.to_pandas(frames.concatenated(tables))
-
-    def clear(self, cutoff: date, run_id: str) -> None:
-        """Remove the shards of a run."""
-        place = _place(cutoff, run_id)
-        self._folder.remove(*place)
-
-
-def _place(cutoff: date, run_id: str) -> tuple[str, str, str]:
-    return "staged", f"cutoff={cutoff}", f"run={_quoted(run_id)}"

@@ -1,0 +1,53 @@
+"""Large matrices a block of rows at a time: made in files where they may be large, and given back as soon as read.
+
+A page of a mapped file counts as this process's memory from its first reading on; `release` hands it back.
+"""
+
+from __future__ import annotations
+
+import mmap
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+ROWS = 4096  # of a block: a few MB a matrix. Sums are added up block by block, so another size may change last digits
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """Where matrices are made: as files in a folder, or in memory where there is none."""
+
+    folder: Path | None = None
+
+    def array(self, shape: tuple[int, int], fill: float = 0.0) -> NDArray[np.float32]:
+        """A float32 matrix of one value."""
+        if self.folder is None:
+            return np.full(shape, fill, dtype=np.float32)
+        place = self.folder / f"{uuid.uuid4().hex}.npy"
+        made: NDArray[np.float32] = np.lib.format.open_memmap(place, mode="w+", dtype=np.float32, shape=shape)
+        if fill != 0:  # a new file is zeros, which take no room until something else is written
+            for part in blocks(len(made), 64):
+                made[part] = fill
+            release(made)
+        return made
+
+
+def blocks(count: int, size: int = ROWS) -> Iterator[slice]:
+    """The rows 0..count in blocks."""
+    for start in range(0, count, size):
+        yield slice(start, min(start + size, count))
+
+
+def release(*arrays: NDArray[Any]) -> None:
+    """Give back the memory of mapped files; their content stays. Arrays in memory are left as they are."""
+    for array in arrays:
+        base: Any = array
+        while isinstance(base, np.ndarray):
+            base = base.base
+        if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            base.madvise(mmap.MADV_DONTNEED)

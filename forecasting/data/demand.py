@@ -1,0 +1,125 @@
+"""The panel's demand from the rows of the sales, in whatever pieces they come: what is zero and what was not seen.
+
+Rows come by day and the panel lies by series, so they are first added up into a matrix by period, where a piece touches
+few pages, and that is then turned around a block of series at a time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from forecasting.data.blocks import Scratch, blocks, release
+from forecasting.data.locate import Grid
+from forecasting.data.panel import Matrix
+from forecasting.data.pieces import Tables, pieces, whole
+from forecasting.settings import Settings
+
+CLOSED_SHARE = 0.9  # of the same weekdays before on which a store sold, from which on a day without a sale was closed
+CLOSED_WEEKS = 4  # same weekdays before, at least
+Flags = NDArray[np.bool_]
+Positions = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class _Unseen:
+    """What makes a cell unobserved.
+
+    started: (n_series,) first period on sale, n_periods for never. store: (n_series,) code of its store. closed:
+    (n_stores, n_periods). out: sorted flat positions of the cells without stock.
+    """
+
+    started: Positions
+    store: Positions
+    closed: Flags
+    out: Positions
+
+
+def demand(tables: Tables, settings: Settings, grid: Grid, scratch: Scratch) -> Matrix:
+    """(n_series, n_periods) sums of units; 0 where nothing was sold, NaN where nothing could be seen.
+
+    NaN: before a series' first sale, on days on which its store was closed, and in periods without stock.
+    """
+    by_period, earlier = _by_period(tables, grid, scratch)
+    unseen = _unseen(tables, settings, grid, by_period, earlier)
+    count, periods = len(grid.series), len(grid.periods)
+    y = scratch.array((count, periods))
+    for part in blocks(count):
+        block = by_period[:, part].T.copy()
+        block[np.arange(periods) < unseen.started[part, None]] = np.nan
+        block[unseen.closed[unseen.store[part]]] = np.nan
+        first, last = np.searchsorted(unseen.out, [part.start * periods, part.stop * periods])
+        block.reshape(-1)[unseen.out[first:last] - part.start * periods] = np.nan
+        y[part] = block
+        release(by_period, y)
+    return y
+
+
+def _by_period(tables: Tables, grid: Grid, scratch: Scratch) -> tuple[Matrix, Flags]:
+    """(n_periods, n_series) sums, and (n_series,) whether a series sold before the panel begins."""
+    shape = (len(grid.periods), len(grid.series))
+    sums, earlier = scratch.array(shape), np.zeros(shape[1], dtype=bool)
+    flat = sums.reshape(-1)
+    for piece in pieces(tables["sales"]):
+        rows, columns, taken = grid.cells(piece)
+        units = piece["y"].to_numpy(dtype=np.float32)[taken]
+        earlier[rows[(columns < 0) & (units > 0)]] = True
+        inside = (columns >= 0) & (columns < shape[0])
+        if not inside.all():
+            rows, columns, units = rows[inside], columns[inside], units[inside]
+        np.add.at(flat, columns * shape[1] + rows, units)  # flat: many times faster than at pairs of indices
+        release(sums)
+    return sums, earlier
+
+
+def _unseen(tables: Tables, settings: Settings, grid: Grid, by_period: Matrix, earlier: Flags) -> _Unseen:
+    store, names = pd.factorize(grid.series["store"])
+    periods = len(by_period)
+    started = np.where(earlier, 0, periods)
+    sold = np.zeros((len(names), periods))
+    for period, units in enumerate(by_period):
+        started[(units > 0) & (started > period)] = period
+        sold[:, period] = np.bincount(store, weights=np.where(started <= period, units, 0), minlength=len(names))
+        if period % 64 == 0:
+            release(by_period)
+    closed = np.zeros(sold.shape, dtype=bool)
+    if settings.panel.closed == "auto" and grid.frequency.code == "D":
+        opened = np.full(len(names), periods)
+        np.minimum.at(opened, store, started)
+        closed = _closed(sold, opened)
+    out = np.empty(0, dtype=np.intp)
+    if len(stock := whole(tables, "stock")):
+        out = _out_of_stock(stock, grid, daily=settings.extract.sales.grain == "transactions")
+    return _Unseen(started, np.asarray(store, dtype=np.intp), closed, out)
+
+
+def _closed(sold: NDArray[np.float64], opened: Positions) -> Flags:
+    """A store's day without any sale, where it sold on nearly every such weekday before, was closed.
+
+    sold: (n_stores, n_periods) units. opened: (n_stores,) first period. What came later does not count, so that a panel
+    of an earlier cutoff says the same of the same day.
+    """
+    closed = np.zeros(sold.shape, dtype=bool)
+    days = np.arange(sold.shape[1])
+    for store, total in enumerate(sold):
+        for day in range(7):
+            those = days[(days % 7 == day) & (days >= opened[store])]
+            some = total[those] > 0
+            count = np.arange(len(those))
+            usual = (np.cumsum(some) - some >= CLOSED_SHARE * count) & (count >= CLOSED_WEEKS)
+            closed[store, those[usual & ~some]] = True
+    return closed
+
+
+def _out_of_stock(stock: pd.DataFrame, grid: Grid, daily: bool) -> Positions:
+    """Sorted flat positions where nothing could be bought; a longer period needs half of its days without stock."""
+    rows, columns, _ = grid.cells(stock[~stock["in_stock"].astype(bool)])
+    periods = len(grid.periods)
+    inside = (columns >= 0) & (columns < periods)
+    cells, count = np.unique(rows[inside] * periods + columns[inside], return_counts=True)
+    needed = {"D": 1, "W": 4, "M": 15}[grid.frequency.code[0]] if daily else 1
+    found: Positions = cells[count >= needed]
+    return found

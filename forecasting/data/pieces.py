@@ -1,0 +1,58 @@
+"""Tables that come whole or in pieces, and what one reading of the pieces tells: which series there are, since when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+Pieces = Callable[[], Iterator[pd.DataFrame]]  # can be read again and again, in the same order
+Tables = Mapping[str, pd.DataFrame | Pieces]
+
+
+def pieces(table: pd.DataFrame | Pieces) -> Iterator[pd.DataFrame]:
+    """The pieces of a table; a frame is one."""
+    if isinstance(table, pd.DataFrame):
+        yield table
+    else:
+        yield from table()
+
+
+def whole(tables: Tables, name: str) -> pd.DataFrame:
+    """A table as one frame; empty where there is none."""
+    table = tables.get(name, pd.DataFrame())
+    return table if isinstance(table, pd.DataFrame) else pd.concat(list(table()), ignore_index=True)
+
+
+class Pairs:
+    """The distinct items and stores of the rows seen so far, and the first day. Each piece has its own categories."""
+
+    def __init__(self) -> None:
+        self.first: pd.Timestamp | None = None
+        self._names: tuple[dict[str, int], dict[str, int]] = ({}, {})
+        self._found: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+
+    def add(self, rows: pd.DataFrame) -> None:
+        """Look at one piece: columns item, store, ds."""
+        if rows.empty:
+            return
+        first = rows["ds"].min()
+        self.first = first if self.first is None else min(self.first, first)
+        item, store = (
+            self._codes(rows[name], names) for name, names in zip(("item", "store"), self._names, strict=True)
+        )
+        here = pd.unique(item << 32 | store)
+        new = here[~np.isin(here, self._found)]
+        self._found = np.sort(np.concatenate([self._found, new]))
+
+    def _codes(self, values: pd.Series, names: dict[str, int]) -> NDArray[np.int64]:
+        local, found = pd.factorize(values)
+        return np.array([names.setdefault(str(name), len(names)) for name in found], dtype=np.int64)[local]
+
+    def frame(self) -> pd.DataFrame:
+        """Item and store of every pair, as text."""
+        items, stores = (np.array(list(names), dtype=object) for names in self._names)
+        found = {"item": items[self._found >> 32], "store": stores[self._found & 0xFFFFFFFF]}
+        return pd.DataFrame(found).astype("str")

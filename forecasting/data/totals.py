@@ -1,0 +1,108 @@
+"""What each group of series sold by period, block by block: all that a shard needs to know of the other series.
+
+Kept with the panel for the total and every declared level, made on demand for any other. The numbers are the same
+either way, and whatever the shards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from forecasting.data.blocks import blocks, release
+from forecasting.data.hierarchy import SERIES, TOTAL, Level, Totals, group
+from forecasting.data.panel import Matrix, Panel
+
+Block = NDArray[np.float64]
+Adder = Callable[[slice, Block], None]
+
+
+def level_of(panel: Panel, name: str) -> Level:
+    """The level of that name. Raises SettingsError for an attribute that the series do not have."""
+    return panel.totals[name].level if name in panel.totals else group(panel.series, name)
+
+
+def compute(panel: Panel) -> dict[str, Totals]:
+    """Totals of the whole and of every declared level, in one reading of the panel."""
+    found = [group(panel.series, name) for name in dict.fromkeys((TOTAL, *panel.levels)) if name != SERIES]
+    units, filled = _units(panel, found), _filled(panel, found, len(panel.periods))
+    means = {name: _means(values, found) for name, values in panel.known.items() if len(values) == len(panel.y)}
+    return {
+        level.name: Totals(level, units[k], filled[k], {name: one[k] for name, one in means.items()})
+        for k, level in enumerate(found)
+    }
+
+
+def units(panel: Panel, level: Level) -> Matrix:
+    """(n_groups, n_periods) units sold; what was not observed counts as 0."""
+    kept = panel.totals.get(level.name)
+    return _units(panel, [level])[0] if kept is None else kept.units
+
+
+def filled(panel: Panel, level: Level, newest: int) -> Matrix:
+    """(n_groups, newest periods) demand; NaN where no member that is on sale was observed.
+
+    A member that was not observed while others were counts with its newest value at that place in the season.
+    """
+    kept = panel.totals.get(level.name)
+    return _filled(panel, [level], newest)[0] if kept is None else kept.filled[:, -newest:]
+
+
+def mean(panel: Panel, level: Level, name: str) -> Matrix:
+    """(n_groups, n_periods + horizon): mean of a covariate known ahead over the members that have it; NaN for none."""
+    kept = panel.totals.get(level.name)
+    return _means(panel.known[name], [level])[0] if kept is None else kept.means[name]
+
+
+def _units(panel: Panel, found: list[Level]) -> list[Matrix]:
+    sums, add = _sums(found, panel.y.shape[1])
+    for part, y in _read(panel.y):
+        add(part, np.nan_to_num(y, copy=False))
+    return [one.astype(np.float32) for one in sums]
+
+
+def _filled(panel: Panel, found: list[Level], newest: int) -> list[Matrix]:
+    """Filled over the whole past, so that it does not matter how many of the newest periods are asked for."""
+    season, periods = panel.frequency.season, panel.y.shape[1]
+    sums, add = _sums(found, min(newest, periods))
+    counts, count = _sums(found, min(newest, periods))
+    for part, y in _read(panel.y):
+        seen = np.isfinite(y)
+        for place in range(season, periods):
+            y[:, place] = np.where(seen[:, place], y[:, place], y[:, place - season])
+        add(part, np.nan_to_num(y[:, -newest:], copy=False))
+        count(part, seen[:, -newest:].astype(np.float64))
+    both = zip(sums, counts, strict=True)
+    return [np.where(seen > 0, total, np.nan).astype(np.float32) for total, seen in both]
+
+
+def _means(values: Matrix, found: list[Level]) -> list[Matrix]:
+    sums, add = _sums(found, values.shape[1])
+    counts, count = _sums(found, values.shape[1])
+    for part, block in _read(values):
+        count(part, np.isfinite(block).astype(np.float64))
+        add(part, np.nan_to_num(block, copy=False))
+    both = zip(sums, counts, strict=True)
+    return [np.where(seen > 0, total / np.maximum(seen, 1), np.nan).astype(np.float32) for total, seen in both]
+
+
+def _read(values: Matrix) -> Iterator[tuple[slice, Block]]:
+    for part in blocks(len(values)):
+        yield part, values[part].astype(np.float64)
+        release(values)
+
+
+def _sums(found: list[Level], width: int) -> tuple[list[Block], Adder]:
+    """Zeros a level, and what adds a block of series to each."""
+    sums = [np.zeros((len(level.labels), width)) for level in found]
+
+    def add(part: slice, values: Block) -> None:
+        for level, total in zip(found, sums, strict=True):
+            present, place = np.unique(level.codes[part], return_inverse=True)
+            ones = (np.ones(len(place)), (place, np.arange(len(place))))
+            total[present] += csr_array(ones, shape=(len(present), len(place))) @ values
+
+    return sums, add

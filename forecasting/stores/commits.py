@@ -1,0 +1,58 @@
+"""What a commit of the table `sales` records: the snapshot of the lake that it completes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One committed state of the data.
+
+    id: `sales@<version>`. digest: SHA-256 of the content. rows: sales rows that this commit brought (not the whole
+    table). versions: Delta version of every other table that belongs to it.
+    """
+
+    id: str
+    cutoff: date
+    digest: str
+    rows: int
+    versions: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A snapshot with what else its Delta commit records.
+
+    content: digest of the window that it brought. since: first day of that window, None = everything up to the cutoff.
+    tables: digest of every other table. categorical: columns of the other tables that came as categoricals.
+    """
+
+    snapshot: Snapshot
+    at: datetime
+    since: date | None
+    content: str
+    tables: Mapping[str, str]
+    categorical: Mapping[str, list[str]]
+
+
+def version_with(commits: Iterable[Commit], name: str, digest: str) -> int | None:
+    """Version of the table that already has this content."""
+    return next((one.snapshot.versions.get(name) for one in commits if one.tables.get(name) == digest), None)
+
+
+def version_of(snapshot_id: str) -> int:
+    """Version of the table `sales` that a snapshot is."""
+    return int(snapshot_id.removeprefix("sales@"))
+
+
+def commit_of(version: int, at: datetime, record: Mapping[str, Any]) -> Commit:
+    """The commit whose metadata this record is."""
+    snapshot = Snapshot(
+        f"sales@{version}", date.fromisoformat(record["cutoff"]), record["digest"], record["rows"], record["versions"]
+    )
+    since = date.fromisoformat(record["since"]) if record["since"] else None
+    return Commit(snapshot, at, since, record["content"], record["tables"], record["categorical"])
