@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -14,6 +15,7 @@ from forecasting.data import canonical
 from forecasting.data.build import build_panel
 from forecasting.data.frequency import Frequency
 from forecasting.data.gates import gates
+from forecasting.data.pieces import Pieces
 from forecasting.data.quality import Known, goes_on_until, screen_attributes, screen_sales, screen_table
 from forecasting.data.sieve import Screened
 from forecasting.data.tables import EVENTS, PRICES, PROMOTIONS, QUALITY, QUARANTINE, SIGNALS, STOCK
@@ -22,11 +24,13 @@ from forecasting.settings import Settings
 from forecasting.sources import open_source
 from forecasting.sources.mapping import days_of
 from forecasting.steps.run import Run, record
-from forecasting.stores.lake import Lake, Snapshot
+from forecasting.stores.commits import Snapshot
+from forecasting.stores.lake import Lake
 from forecasting.stores.warehouse import Change, Warehouse
 
 # Nothing of a stopped night was taken in, so its rows are still at the source: examples are enough.
 KEPT_OF_STOPPED = 1_000
+LONG = ("sales", "prices")  # tables with a row a series and day, or nearly
 GAPS = {"D": 7, "W": 14, "M": 62}  # days that a shop may be closed, by frequency, before its sales have ended
 log = logging.getLogger(__name__)
 Tell = Callable[[str], None]
@@ -73,13 +77,13 @@ def extract(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -
             )
         snapshot = lake.commit(cutoff, sales, since, night.tables)
         del sales
-        panel = build_panel(_snapshot_tables(lake, snapshot), settings, cutoff, snapshot.id)
-        lake.write_panel(panel)
-        tell(f"panel: {len(panel.y):,} series x {len(panel.periods):,} periods, snapshot {snapshot.id}")
+        night.tables.clear()  # what is built from is what was committed
+        count, periods = _build(lake, settings, cutoff, snapshot)
+        tell(f"panel: {count:,} series x {periods:,} periods, snapshot {snapshot.id}")
         _publish_quality(settings, night, cutoff, snapshot.id, run)
         quarantined = len(night.quarantined[-1])
         outcome.snapshot, outcome.rows = snapshot.id, read
-        outcome.message = f"{read - quarantined:,} of {read:,} sales rows clean, {len(panel.y):,} series"
+        outcome.message = f"{read - quarantined:,} of {read:,} sales rows clean, {count:,} series"
         return {
             "cutoff": cutoff.isoformat(),
             "snapshot": snapshot.id,
@@ -87,8 +91,8 @@ def extract(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -
             "read": read,
             "clean": read - quarantined,
             "quarantined": quarantined,
-            "series": len(panel.y),
-            "periods": len(panel.periods),
+            "series": count,
+            "periods": periods,
         }
 
 
@@ -161,8 +165,16 @@ def _broken(night: _Night) -> list[str]:
     return [f"{row.table}, rule {row.rule}: {row.message}" for row in failed.itertuples()]
 
 
-def _snapshot_tables(lake: Lake, snapshot: Snapshot) -> dict[str, pd.DataFrame]:
-    return {name: lake.read(snapshot.id, name) for name in ("sales", *snapshot.versions)}
+def _build(lake: Lake, settings: Settings, cutoff: date, snapshot: Snapshot) -> tuple[int, int]:
+    """The panel of this cutoff, into the lake: number of its series and periods. The long tables come in pieces."""
+    tables: dict[str, pd.DataFrame | Pieces] = {
+        name: partial(lake.pieces, snapshot.id, name) if name in LONG else lake.read(snapshot.id, name)
+        for name in ("sales", *snapshot.versions)
+    }
+    with lake.scratch() as scratch:
+        panel = build_panel(tables, settings, cutoff, snapshot.id, scratch)
+        lake.write_panel(panel)
+        return len(panel.y), len(panel.periods)
 
 
 def _publish_quality(settings: Settings, night: _Night, cutoff: date, snapshot: str, run: Run) -> None:

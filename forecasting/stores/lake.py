@@ -11,6 +11,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -19,6 +21,7 @@ import pyarrow.dataset as pads
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
+from forecasting.data.blocks import Scratch
 from forecasting.data.panel import Panel
 from forecasting.errors import CutoffError, StoreError, some
 from forecasting.settings import LakeSettings
@@ -138,6 +141,15 @@ class Lake:
         for batch in data.to_batches(columns=columns, batch_size=PIECE, batch_readahead=1, fragment_readahead=1):
             if len(batch):
                 yield frames.to_pandas(pa.Table.from_batches([batch]))
+
+    @contextmanager
+    def scratch(self) -> Iterator[Scratch]:
+        """Room for matrices that do not fit into memory, which goes away: in the lake's folder where it is local."""
+        place = Path(self._folder.at(".scratch")) if self._folder.local else None
+        if place:
+            place.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=place) as folder:
+            yield Scratch(Path(folder))
 
     def write_panel(self, panel: Panel) -> str:
         """Keep the panel of its cutoff, in place of an earlier one; gives back where it lies."""
