@@ -16,6 +16,7 @@ from forecasting.data.blocks import blocks, release
 from forecasting.data.hierarchy import SERIES, TOTAL, Level, Totals, group
 from forecasting.data.panel import Matrix, Panel
 
+FILLED = {"D": 364, "W": 52, "M": 12}  # periods that a value may stand in for ones that were not observed
 Block = NDArray[np.float64]
 Adder = Callable[[slice, Block], None]
 
@@ -45,7 +46,8 @@ def units(panel: Panel, level: Level) -> Matrix:
 def filled(panel: Panel, level: Level, newest: int) -> Matrix:
     """(n_groups, newest periods) demand; NaN where no member that is on sale was observed.
 
-    A member that was not observed while others were counts with its newest value at that place in the season.
+    A member that was not observed while others were counts with its newest value at that place in the season, if that
+    is no older than a year: what was taken off the shelves for good does not count for ever.
     """
     kept = panel.totals.get(level.name)
     return _filled(panel, [level], newest)[0] if kept is None else kept.filled[:, -newest:]
@@ -57,8 +59,29 @@ def mean(panel: Panel, level: Level, name: str) -> Matrix:
     return _means(panel.known[name], [level])[0] if kept is None else kept.means[name]
 
 
+def add_up(level: Level, values: Matrix) -> Matrix:
+    """(n_groups, k) sums of (n_series, k); NaN counts as 0."""
+    sums, add = adder([level], values.shape[1])
+    for part, block in _read(values):
+        add(part, np.nan_to_num(block, copy=False))
+    return sums[0].astype(np.float32)
+
+
+def adder(found: list[Level], width: int) -> tuple[list[Block], Adder]:
+    """Zeros a level, (n_groups, width), and what adds a block of series to them."""
+    sums = [np.zeros((len(level.labels), width)) for level in found]
+
+    def add(part: slice, values: Block) -> None:
+        for level, total in zip(found, sums, strict=True):
+            present, place = np.unique(level.codes[part], return_inverse=True)
+            ones = (np.ones(len(place)), (place, np.arange(len(place))))
+            total[present] += csr_array(ones, shape=(len(present), len(place))) @ values
+
+    return sums, add
+
+
 def _units(panel: Panel, found: list[Level]) -> list[Matrix]:
-    sums, add = _sums(found, panel.y.shape[1])
+    sums, add = adder(found, panel.y.shape[1])
     for part, y in _read(panel.y):
         add(part, np.nan_to_num(y, copy=False))
     return [one.astype(np.float32) for one in sums]
@@ -67,12 +90,16 @@ def _units(panel: Panel, found: list[Level]) -> list[Matrix]:
 def _filled(panel: Panel, found: list[Level], newest: int) -> list[Matrix]:
     """Filled over the whole past, so that it does not matter how many of the newest periods are asked for."""
     season, periods = panel.frequency.season, panel.y.shape[1]
-    sums, add = _sums(found, min(newest, periods))
-    counts, count = _sums(found, min(newest, periods))
+    oldest = max(1, FILLED[panel.frequency.code[0]] // season)
+    sums, add = adder(found, min(newest, periods))
+    counts, count = adder(found, min(newest, periods))
     for part, y in _read(panel.y):
         seen = np.isfinite(y)
+        age = np.zeros((len(y), periods), dtype=np.int16)  # of what stands in a cell, in seasons
         for place in range(season, periods):
-            y[:, place] = np.where(seen[:, place], y[:, place], y[:, place - season])
+            gap, before = ~seen[:, place], place - season
+            age[:, place] = np.where(gap, age[:, before] + 1, 0)
+            y[:, place] = np.where(gap & (age[:, place] <= oldest), y[:, before], y[:, place])
         add(part, np.nan_to_num(y[:, -newest:], copy=False))
         count(part, seen[:, -newest:].astype(np.float64))
     both = zip(sums, counts, strict=True)
@@ -80,8 +107,8 @@ def _filled(panel: Panel, found: list[Level], newest: int) -> list[Matrix]:
 
 
 def _means(values: Matrix, found: list[Level]) -> list[Matrix]:
-    sums, add = _sums(found, values.shape[1])
-    counts, count = _sums(found, values.shape[1])
+    sums, add = adder(found, values.shape[1])
+    counts, count = adder(found, values.shape[1])
     for part, block in _read(values):
         count(part, np.isfinite(block).astype(np.float64))
         add(part, np.nan_to_num(block, copy=False))
@@ -93,16 +120,3 @@ def _read(values: Matrix) -> Iterator[tuple[slice, Block]]:
     for part in blocks(len(values)):
         yield part, values[part].astype(np.float64)
         release(values)
-
-
-def _sums(found: list[Level], width: int) -> tuple[list[Block], Adder]:
-    """Zeros a level, and what adds a block of series to each."""
-    sums = [np.zeros((len(level.labels), width)) for level in found]
-
-    def add(part: slice, values: Block) -> None:
-        for level, total in zip(found, sums, strict=True):
-            present, place = np.unique(level.codes[part], return_inverse=True)
-            ones = (np.ones(len(place)), (place, np.arange(len(place))))
-            total[present] += csr_array(ones, shape=(len(present), len(place))) @ values
-
-    return sums, add

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from forecasting.data.hierarchy import group
 from forecasting.data.panel import Panel
+from forecasting.data.totals import level_of
 from forecasting.errors import ArtifactError, ModelError
 from forecasting.models.base import Forecast
 from forecasting.models.grouped import Groups, finest, gather, insane, share_out
@@ -98,7 +98,7 @@ class Arima:
         """Mean forecasts; groups without a sane ARIMA forecast get the seasonal mean, and their rows say so."""
         if not self.level:
             raise ModelError("ARIMA was asked for a forecast before it was fitted.")
-        level = group(panel.series, self.level)
+        level = level_of(panel, self.level)
         groups = gather(panel, level, self.settings.history, horizon)
         used = np.arange(len(level.labels)) if rows is None else np.unique(level.codes[rows])
         mean, reasons = self._groups(panel, groups, used, horizon)

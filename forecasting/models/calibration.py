@@ -15,6 +15,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from forecasting.data.blocks import blocks
 from forecasting.data.panel import Matrix, Panel
 from forecasting.features.history import window_mean, window_std
 from forecasting.models.base import QUANTILES
@@ -73,13 +74,14 @@ class Calibration:
         self, panel: Panel, mean: Matrix, rows: NDArray[np.intp] | None = None, at: Sequence[float] = QUANTILES
     ) -> Matrix:
         """(n_series, n_steps, len(at)) for mean forecasts of the panel's series (or of `rows` of them)."""
-        steadiness = variation(panel) if rows is None else variation(panel)[rows]
-        size = _floor(mean)
         bucket = np.searchsorted(self.edges, np.arange(mean.shape[1]), side="right")
-        spread = np.searchsorted(self.variations, steadiness)
         kept = np.apply_along_axis(lambda cell: np.interp(at, GRID, cell), -1, self.ratios)
-        ratios = kept[bucket[None, :], spread[:, None], np.searchsorted(self.sizes, size)]
-        result: Matrix = (ratios * np.where(mean > 0, size, 0)[..., None]).astype(np.float32)
+        result: Matrix = np.empty((*mean.shape, len(at)), dtype=np.float32)
+        for part in blocks(len(mean)):
+            spread = np.searchsorted(self.variations, variation(panel, part if rows is None else rows[part]))
+            size = _floor(mean[part])
+            ratios = kept[bucket[None, :], spread[:, None], np.searchsorted(self.sizes, size)]
+            result[part] = ratios * np.where(mean[part] > 0, size, 0)[..., None]
         return result
 
     def to_json(self) -> dict[str, Any]:
@@ -98,10 +100,14 @@ class Calibration:
         return cls(tuple(content["edges"]), *arrays)
 
 
-def variation(panel: Panel) -> NDArray[np.float64]:
-    """(n_series,) standard deviation over the root of the mean in the newest 13 weeks: 1 for Poisson-like demand."""
+def variation(panel: Panel, rows: NDArray[np.intp] | slice = slice(None)) -> NDArray[np.float64]:
+    """Standard deviation over the root of the mean in the newest 13 weeks: 1 for Poisson-like demand.
+
+    (n_series,), or of some rows.
+    """
     width = 91 if panel.frequency.code == "D" else 26
-    mean, deviation = window_mean(panel.y, width), window_std(panel.y, width)
+    newest = panel.y[rows, -width:]
+    mean, deviation = window_mean(newest, width), window_std(newest, width)
     return np.nan_to_num(deviation / np.sqrt(np.maximum(mean, 1e-6)), nan=1.0).astype(np.float64)
 
 

@@ -13,11 +13,15 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from forecasting.data.hierarchy import SERIES, Level, levels
+from forecasting.data import totals
+from forecasting.data.blocks import blocks
+from forecasting.data.hierarchy import SERIES, TOTAL, Level, levels
 from forecasting.data.panel import Matrix, Panel
+from forecasting.data.totals import level_of
 from forecasting.models.base import QUANTILES
 from forecasting.models.calibration import Calibration, Fold
 
+SPREAD = 20_000  # series whose sums are spread at once
 PARTS = 4  # lengths of the sums: a quarter, half, three quarters of the horizon, and the whole
 
 
@@ -51,20 +55,30 @@ class Calibrations:
         return cls(days, sums, windows)
 
     def by_period(self, panel: Panel, mean: Matrix, at: Sequence[float] = QUANTILES) -> Iterator[Spread]:
-        """Every level's forecasts, from those of the series, (n_series, horizon): the means add up."""
+        """Every level's forecasts, from those of the series, (n_series, horizon), which come last: the means add up."""
         for level, part, total in self._levels(panel, mean):
             yield Spread(level, total, self.days[level.name].quantiles(part, total, at=at))
 
     def by_sum(self, panel: Panel, mean: Matrix, at: Sequence[float] = QUANTILES) -> Iterator[Spread]:
-        """Every level's demand over the first `windows` periods; those beyond the horizon of `mean` are left out."""
+        """Every level's demand over the first `windows` periods; those beyond the horizon of `mean` are left out.
+
+        The series come last, a block of them at a time.
+        """
         windows = tuple(width for width in self.windows if width <= mean.shape[1])
         for level, part, total in self._levels(panel, mean):
             summed = _sums(total, windows)
-            yield Spread(level, summed, self.sums[level.name].quantiles(part, summed, at=at))
+            if level.name != SERIES:
+                yield Spread(level, summed, self.sums[level.name].quantiles(part, summed, at=at))
+                continue
+            for some in blocks(len(summed), SPREAD):
+                rows = np.arange(some.start, some.stop)
+                own = Level(SERIES, rows, level.labels[some])
+                yield Spread(own, summed[some], self.sums[SERIES].quantiles(part, summed[some], rows, at))
 
     def _levels(self, panel: Panel, mean: Matrix) -> Iterator[tuple[Level, Panel, Matrix]]:
-        for level in levels(panel.series, panel.levels):
-            if level.name in self.days:
+        for name in dict.fromkeys((TOTAL, *panel.levels, SERIES)):
+            if name in self.days:
+                level = level_of(panel, name)
                 part, _, total = _grouped(level, panel, mean, mean)
                 yield level, part, total
 
@@ -96,8 +110,9 @@ def _grouped(level: Level, panel: Panel, y: Matrix, mean: Matrix) -> Fold:
         return panel, y, mean
     seen = np.isfinite(y)
     series = pd.DataFrame({"unique_id": level.labels})
-    part = replace(panel, y=level.sum(panel.y).astype(np.float32), series=series, known={}, past={}, levels=())
-    return part, level.sum(y).astype(np.float32), level.sum(np.where(seen, mean, 0)).astype(np.float32)
+    newest = totals.units(panel, level)
+    part = replace(panel, y=newest, series=series, known={}, past={}, levels=(), totals={})
+    return part, totals.add_up(level, y), totals.add_up(level, np.where(seen, mean, np.float32(0)))
 
 
 def _observed(fold: Fold) -> Fold:

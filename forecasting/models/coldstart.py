@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.data.hierarchy import TOTAL, Level, group
+from forecasting.data.blocks import blocks, release
+from forecasting.data.hierarchy import TOTAL, Level
 from forecasting.data.panel import Matrix, Panel
+from forecasting.data.totals import level_of
 from forecasting.features.history import same_season, window_mean
 from forecasting.models.base import Forecast
 
@@ -33,25 +35,38 @@ def cold_start(panel: Panel, forecast: Forecast, rows: NDArray[np.intp] | None =
 
 def _similar(panel: Panel, rows: NDArray[np.intp], horizon: int) -> Matrix:
     """(len(rows), horizon) from the finest group of each row that has recent demand; 0 where none has."""
-    season = panel.frequency.season
-    recent = window_mean(panel.y, SEASONS * season)
-    profile = same_season(panel.y, horizon, season, SEASONS)
-    known = np.where(np.isfinite(profile), profile, recent[:, None])
     result = np.full((len(rows), horizon), np.nan, dtype=np.float32)
     for level in _groups(panel):
-        open_ = np.isnan(result).any(axis=1)
-        if not open_.any():
+        open_ = np.flatnonzero(np.isnan(result).any(axis=1))
+        if not len(open_):
             break
-        for place in np.flatnonzero(open_):
-            members = np.flatnonzero(level.codes == level.codes[rows[place]])
-            sold = members[np.isfinite(recent[members])]
-            if len(sold):
-                result[place] = SHARE * known[sold].mean(axis=0)
+        codes = level.codes[rows[open_]]
+        for code in np.unique(codes):
+            mean = _recent(panel, np.flatnonzero(level.codes == code), horizon)
+            if mean is not None:
+                result[open_[codes == code]] = SHARE * mean
     return np.nan_to_num(result)
+
+
+def _recent(panel: Panel, members: NDArray[np.intp], horizon: int) -> Matrix | None:
+    """(horizon,) mean of the members that were observed in the newest seasons, None where none was.
+
+    A block of them at a time: the last resort is the whole panel.
+    """
+    season = panel.frequency.season
+    total, count = np.zeros(horizon), 0
+    for part in blocks(len(members)):
+        y = panel.y[members[part], -SEASONS * season :]
+        recent, profile = window_mean(y, SEASONS * season), same_season(y, horizon, season, SEASONS)
+        known = np.where(np.isfinite(profile), profile, recent[:, None])
+        total += known[np.isfinite(recent)].sum(axis=0, dtype=np.float64)
+        count += int(np.isfinite(recent).sum())
+        release(panel.y)
+    return (total / count).astype(np.float32) if count else None
 
 
 def _groups(panel: Panel) -> list[Level]:
     """Levels and attributes that join several series, finest first, the total last."""
     names = dict.fromkeys([*panel.levels, *(name for name in panel.series.columns if name != "unique_id"), TOTAL])
-    found = [group(panel.series, name) for name in names]
+    found = [level_of(panel, name) for name in names]
     return sorted((level for level in found if len(level.labels) < len(panel.y)), key=lambda one: -len(one.labels))

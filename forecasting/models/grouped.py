@@ -6,12 +6,14 @@ Classical models are strong where demand is smooth: on totals. Where there are f
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from forecasting.data import totals as kept
+from forecasting.data.blocks import blocks, release
 from forecasting.data.hierarchy import SERIES, TOTAL, Level, group
 from forecasting.data.panel import Panel
 from forecasting.models.base import Forecast
@@ -49,7 +51,7 @@ def finest(panel: Panel, most: int) -> Level:
     single = dict.fromkeys(part for name in panel.levels for part in name.split("|") if part not in (TOTAL, SERIES))
     joined = ("|".join(pair) for pair in itertools.combinations(single, 2))
     names = dict.fromkeys([*(name for name in panel.levels if name not in (TOTAL, SERIES)), *single, *joined])
-    found = [group(panel.series, TOTAL), *(group(panel.series, name) for name in names)]
+    found = [kept.level_of(panel, name) for name in (TOTAL, *names)]
     return max((level for level in found if len(level.labels) <= most), key=lambda level: len(level.labels))
 
 
@@ -58,18 +60,9 @@ def totals(panel: Panel, level: Level, history: int) -> Vector:
 
     A member that was not observed while others were counts with its newest value at that place in the season.
     """
-    y = panel.y[:, -history:]
     if level.name == SERIES:
-        return y.astype(np.float64)
-    seen = np.isfinite(y)
-    filled = y.copy()
-    season = panel.frequency.season
-    for place in range(season, y.shape[1]):
-        gap = ~seen[:, place]
-        filled[gap, place] = filled[gap, place - season]
-    total = level.sum(filled)
-    unseen = level.sum(seen.astype(np.float32)) == 0
-    return np.where(unseen, np.nan, total)
+        return panel.y[:, -history:].astype(np.float64)
+    return kept.filled(panel, level, history).astype(np.float64)
 
 
 def gather(panel: Panel, level: Level, history: int, horizon: int) -> Groups:
@@ -77,12 +70,13 @@ def gather(panel: Panel, level: Level, history: int, horizon: int) -> Groups:
     y = totals(panel, level, history)
     periods, count = len(panel.periods), y.shape[1]
     days = np.asarray(panel.frequency.range(panel.periods[-count], count + horizon), dtype="datetime64[D]")
-    members = level.sum(np.ones((len(panel.y), 1)))
     known: dict[str, Vector] = {}
     for name in [name for name in panel.known if name not in APART][:MOST_KNOWN]:
-        values = panel.known[name][:, periods - count : periods + horizon].astype(np.float64)
+        alone = len(panel.known[name]) == 1 or level.name == SERIES
+        values = panel.known[name] if alone else np.nan_to_num(kept.mean(panel, level, name))
+        values = values[:, periods - count : periods + horizon]
         if values.shape[1] == len(days):
-            known[name] = values if len(values) == 1 else level.sum(values) / members
+            known[name] = values.astype(np.float64)
     return Groups(level, y, days, known)
 
 
@@ -95,23 +89,46 @@ def share_out(
     members get their seasonal mean, and their rows say so.
     """
     wanted = np.arange(len(panel.y)) if rows is None else rows
-    seasonal = SeasonalMean().predict(panel, mean.shape[1]).mean.astype(np.float64)
-    shared = _shares(panel, level, seasonal, mean)[wanted]
+    seasonal = _seasonal(panel, mean.shape[1])
+    shared, own = _shares(panel, level, seasonal, mean, wanted)
     why = reasons[level.codes[wanted]]
     fell = why != ""
-    shared[fell] = seasonal[wanted][fell]
+    shared[fell] = own[fell]
     status = np.where(fell, "fallback", "ok").astype(object)
     return cold_start(panel, Forecast(shared.astype(np.float32), None, status, why), rows)
 
 
-def _shares(panel: Panel, level: Level, seasonal: Vector, mean: Vector) -> Vector:
-    """(n_series, horizon): each group's total, shared by the seasonal means of its observed members."""
+def _seasonal(panel: Panel, horizon: int) -> Callable[[NDArray[np.intp]], Vector]:
+    """What gives the seasonal means of some rows, (n_rows, horizon) units; 0 for series that were never observed."""
+    model = SeasonalMean()
+    if panel.frequency.code == "D":
+        return lambda rows: np.maximum(np.nan_to_num(model.daily(panel.y[rows], horizon)), 0).astype(np.float64)
+    whole = model.yearly(panel, horizon, np.arange(len(panel.y)))
+    return lambda rows: np.maximum(np.nan_to_num(whole[rows]), 0).astype(np.float64)
+
+
+def _shares(
+    panel: Panel, level: Level, seasonal: Callable[[NDArray[np.intp]], Vector], mean: Vector, wanted: NDArray[np.intp]
+) -> tuple[Vector, Vector]:
+    """Of the series `wanted`: their group's total, shared by the seasonal means of its observed members, and these.
+
+    The whole panel is gone through a block at a time, so that a shard takes the memory of a shard.
+    """
+    own = seasonal(wanted)
     if level.name == SERIES:
-        return mean.copy()
-    observed = np.isfinite(panel.y).any(axis=1, keepdims=True)
-    weight: Vector = np.where(observed, seasonal + 1e-9, 0)  # where all are zero, all get the same
-    whole: Vector = np.maximum(level.sum(weight), 1e-30)
-    return weight / whole[level.codes] * mean[level.codes]
+        return mean[wanted].copy(), own
+
+    def weight(rows: NDArray[np.intp], values: Vector) -> Vector:
+        observed = np.isfinite(panel.y[rows]).any(axis=1, keepdims=True)
+        return np.where(observed, values + 1e-9, 0)  # where all are zero, all get the same
+
+    whole, add = kept.adder([level], mean.shape[1])
+    for part in blocks(len(panel.y)):
+        rows = np.arange(part.start, part.stop)
+        add(part, weight(rows, seasonal(rows)))
+        release(panel.y)
+    share = weight(wanted, own) / np.maximum(whole[0], 1e-30)[level.codes[wanted]]
+    return share * mean[level.codes[wanted]], own
 
 
 def insane(mean: Vector, history: Vector, season: int) -> str:

@@ -11,8 +11,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.data.hierarchy import group
 from forecasting.data.panel import Panel
+from forecasting.data.totals import level_of
 from forecasting.errors import ArtifactError, ModelError
 from forecasting.models import effects
 from forecasting.models.base import Forecast
@@ -102,7 +102,7 @@ class Smoothed(ABC):
         """Mean forecasts; groups without a sane one get the seasonal mean, and their rows say so."""
         if not self.level:
             raise ModelError(f"{self.label} was asked for a forecast before it was fitted.")
-        level = group(panel.series, self.level)
+        level = level_of(panel, self.level)
         groups = gather(panel, level, self.settings.history, horizon)
         used = np.arange(len(level.labels)) if rows is None else np.unique(level.codes[rows])
         mean, reasons = np.zeros((len(groups.y), horizon)), np.full(len(groups.y), "", dtype=object)
