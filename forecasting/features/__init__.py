@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from forecasting.data.hierarchy import TOTAL, group
+from forecasting.data import totals
+from forecasting.data.hierarchy import TOTAL
 from forecasting.data.panel import Matrix, Panel
 from forecasting.features import history, known
 from forecasting.features.history import Vector
@@ -110,9 +111,8 @@ def _at_cutoff(part: Panel, panel: Panel, used: Rows) -> Iterator[tuple[str, Vec
     for name in (TOTAL, *panel.levels):
         yield f"trend_{name}", _group_trend(panel, name, used)
     if "price" in part.known:
-        finest = group(panel.series, panel.levels[-1] if panel.levels else TOTAL)
-        position = known.price_position(panel, finest.codes)
-        yield "price_position", position[used]
+        finest = totals.level_of(panel, panel.levels[-1] if panel.levels else TOTAL)
+        yield "price_position", known.price_position(panel, finest, used)
     if "promotion" in part.known:
         yield "promotion_lift", known.promotion_lift(y, part.known["promotion"])
     for name, values in part.past.items():
@@ -124,11 +124,9 @@ def _at_cutoff(part: Panel, panel: Panel, used: Rows) -> Iterator[tuple[str, Vec
 def _group_trend(panel: Panel, name: str, used: Rows) -> Vector:
     """Newest short window of the series' group against its longer past, (n_used,)."""
     short, middle, _, _ = WINDOWS[panel.frequency.code[0]]
-    level = group(panel.series, name)
-    newest, longer = (
-        level.sum(np.nan_to_num(panel.y[:, -width:]).mean(axis=1, keepdims=True))[:, 0].astype(np.float32)
-        for width in (short, middle)
-    )
+    level = totals.level_of(panel, name)
+    sold = totals.units(panel, level)
+    newest, longer = (sold[:, -width:].mean(axis=1, dtype=np.float64).astype(np.float32) for width in (short, middle))
     trend = history.ratio(newest, longer)
     return trend[level.codes[used]]
 

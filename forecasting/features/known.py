@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from forecasting.data import totals
+from forecasting.data.hierarchy import Level
 from forecasting.data.panel import Matrix, Panel
 from forecasting.features.history import TINY, Vector, window_mean
 
@@ -57,16 +59,13 @@ def price(values: Matrix, periods: int, rows: NDArray[np.intp], at: NDArray[np.i
     }
 
 
-def price_position(panel: Panel, level: NDArray[np.int64]) -> Vector:
-    """Price at the cutoff relative to the mean of its group, (n_series,)."""
-    now = panel.known["price"][:, len(panel.periods) - 1]
-    if len(now) == 1:
-        return np.ones(len(panel.y), dtype=np.float32)
-    seen = np.isfinite(now)
-    total = np.bincount(level, weights=np.where(seen, now, 0))
-    count = np.bincount(level, weights=seen)
-    mean = total / np.maximum(count, 1)
-    return (now / np.maximum(mean[level], TINY)).astype(np.float32)
+def price_position(panel: Panel, level: Level, used: NDArray[np.intp]) -> Vector:
+    """Price at the cutoff relative to the mean of the series' group, (n_used,)."""
+    values, newest = panel.known["price"], len(panel.periods) - 1
+    if len(values) == 1:
+        return np.ones(len(used), dtype=np.float32)
+    mean = totals.mean(panel, level, "price")[:, newest]
+    return (values[used, newest] / np.maximum(mean[level.codes[used]], TINY)).astype(np.float32)
 
 
 def promotion_lift(y: Matrix, promotion: Matrix) -> Vector:
