@@ -65,7 +65,8 @@ def price_position(panel: Panel, level: Level, used: NDArray[np.intp]) -> Vector
     if len(values) == 1:
         return np.ones(len(used), dtype=np.float32)
     mean = totals.mean(panel, level, "price")[:, newest]
-    return (values[used, newest] / np.maximum(mean[level.codes[used]], TINY)).astype(np.float32)
+    position: Vector = (values[used, newest] / np.maximum(mean[level.codes[used]], TINY)).astype(np.float32)
+    return position
 
 
 def promotion_lift(y: Matrix, promotion: Matrix) -> Vector:
