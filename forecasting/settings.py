@@ -151,15 +151,18 @@ class PanelSettings(Section):
 
 
 class LightgbmSettings(Section):
-    """`[train.lightgbm]`."""
+    """`[train.lightgbm]`: of every LightGBM candidate."""
 
-    rows: Count = Field(600_000, description="training rows at most (series x cutoff x horizon, sampled)")
+    rows: Count = Field(600_000, description="training rows of a booster at most (series x cutoff x horizon, sampled)")
+    bags: Count = Field(2, description="boosters that are averaged, each on rows of its own")
     trees: Count = Field(150, description="boosting rounds")
-    leaves: int = Field(63, ge=2, description="leaves of a tree at most")
+    leaves: int | None = Field(None, ge=2, description="leaves of a tree at most; not set = 63, 31 for few rows")
     learning_rate: float = Field(0.08, gt=0, le=1, description="share of each tree that counts")
-    objective: Literal["tweedie", "poisson", "regression"] = Field("tweedie", description="loss that the trees lower")
-    origins: Count = Field(26, description="past cutoffs that training rows are measured at")
-    min_rows_leaf: Count = Field(100, description="training rows in a leaf at least")
+    objective: Literal["tweedie", "poisson", "regression", "regression_l1"] = Field(
+        "tweedie", description="loss that the trees lower; regression_l1: absolute errors, the median"
+    )
+    origins: Count = Field(104, description="past cutoffs that training rows are measured at; days: one a week")
+    min_rows_leaf: Count | None = Field(None, description="training rows in a leaf at least; not set = by their number")
 
 
 class ArimaSettings(Section):

@@ -53,17 +53,21 @@ def vocabulary(panel: Panel) -> dict[str, list[str]]:
     return words
 
 
-def build(panel: Panel, rows: Rows, steps: Rows, words: Vocabulary) -> Features:
+def build(panel: Panel, rows: Rows, steps: Rows, words: Vocabulary, alone: bool = False) -> Features:
     """Features of series `rows` (n_rows,) for the periods `steps` (n_rows,) ahead of the panel's cutoff, from 1.
 
     Sees nothing of `panel` but what was known at its cutoff. `words` is the vocabulary that a model was trained with.
+    alone: without what is measured on other series too, and without the horizon: for one period ahead.
     """
     used, inverse = np.unique(rows, return_inverse=True)
     part = panel.take(used) if len(used) < len(panel.y) else panel
     horizon = int(steps.max())
-    columns: dict[str, Vector] = {"horizon": steps.astype(np.float32)}
-    for name, values in _at_cutoff(part, panel, used):
+    columns: dict[str, Vector] = {} if alone else {"horizon": steps.astype(np.float32)}
+    for name, values in _at_cutoff(part):
         columns[name] = values[inverse]
+    if not alone:
+        for name, values in _among_others(panel, used):
+            columns[name] = values[inverse]
     for name, matrix in _by_step(part, horizon):
         columns[name] = matrix[inverse, steps - 1]
     columns |= _known(part, inverse, steps)
@@ -89,7 +93,7 @@ def scale(panel: Panel) -> Vector:
     return np.maximum(level, floor).astype(np.float32)
 
 
-def _at_cutoff(part: Panel, panel: Panel, used: Rows) -> Iterator[tuple[str, Vector]]:
+def _at_cutoff(part: Panel) -> Iterator[tuple[str, Vector]]:
     """What each series was like at the cutoff: (n_used,) each."""
     y = part.y
     short, middle, long, year = WINDOWS[part.frequency.code[0]]
@@ -108,17 +112,21 @@ def _at_cutoff(part: Panel, panel: Panel, used: Rows) -> Iterator[tuple[str, Vec
     yield "observed", history.observed_share(y, middle)
     for width in (short, middle):
         yield f"peak_{width}", np.nanmax(np.nan_to_num(y[:, -width:]), axis=1) / level
-    for name in (TOTAL, *panel.levels):
-        yield f"trend_{name}", _group_trend(panel, name, used)
-    if "price" in part.known:
-        finest = totals.level_of(panel, panel.levels[-1] if panel.levels else TOTAL)
-        yield "price_position", known.price_position(panel, finest, used)
     if "promotion" in part.known:
         yield "promotion_lift", known.promotion_lift(y, part.known["promotion"])
     for name, values in part.past.items():
         newest = np.broadcast_to(values, (len(y), values.shape[1]))
         yield f"{name}_last", newest[:, -1].astype(np.float32)
         yield f"{name}_mean_{short}", history.window_mean(newest, short)
+
+
+def _among_others(panel: Panel, used: Rows) -> Iterator[tuple[str, Vector]]:
+    """What each series' groups were like at the cutoff: (n_used,) each."""
+    for name in (TOTAL, *panel.levels):
+        yield f"trend_{name}", _group_trend(panel, name, used)
+    if "price" in panel.known:
+        finest = totals.level_of(panel, panel.levels[-1] if panel.levels else TOTAL)
+        yield "price_position", known.price_position(panel, finest, used)
 
 
 def _group_trend(panel: Panel, name: str, used: Rows) -> Vector:
