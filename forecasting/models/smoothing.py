@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
-ALPHA = (0.02, 0.05, 0.1, 0.2, 0.35, 0.55, 0.8)
+ALPHA = (0.02, 0.05, 0.1, 0.2, 0.35, 0.55, 0.8, 0.98)
 BETA, PHI = (0.02, 0.1, 0.3), (0.9, 0.97)
 GAMMA = (0.01, 0.05, 0.15, 0.4)
-REFINE = (1.4, 1.12)  # steps around the best of the grid, in odds of the parameter
+REFINE = (1.6, 1.2, 1.06)  # steps around the best of the grid, in odds of the parameter
 LEAST, MOST = 1e-4, 0.9999  # of a smoothing parameter
 SEASON_RANGE = (0.02, 20.0)  # of a multiplicative season
 FLOOR = 0.05  # least level that a multiplicative season works on
@@ -64,23 +64,29 @@ class State:
     count: Vector
 
 
-def first_states(y: Vector, season: int, window: int) -> tuple[NDArray[np.intp], Vector, Vector]:
-    """Start (n,), level (n,) and additive season (n, season or 1) by the first `window` periods from the start on.
+def first_states(y: Vector, form: Form, window: int) -> tuple[NDArray[np.intp], Vector, Vector]:
+    """Start (n,), level (n,) and season (n, season or 1) by the first `window` periods from the start on.
 
-    The start is the first observed period of each series. The season is by calendar place: column t % season.
+    The start is the first observed period of each series; window: whole seasons. The season is by calendar place,
+    column t % season, and measured within each season, so that a trend over the window is not taken for one.
     """
     n, periods = y.shape
     seen = np.isfinite(y)
     start = np.where(seen.any(axis=1), seen.argmax(axis=1), periods).astype(np.intp)
     place = start[:, None] + np.arange(window)
-    inside = place < periods
-    values = np.where(inside, np.take_along_axis(y, np.minimum(place, periods - 1), axis=1), np.nan)
+    values = np.where(place < periods, np.take_along_axis(y, np.minimum(place, periods - 1), axis=1), np.nan)
     level = _mean(values, axis=1)
-    if not season:
+    if not form.season:
         return start, level, np.zeros((n, 1))
-    by_place = _mean(values.reshape(n, window // season, season), axis=1, default=level[:, None])
-    by_place = by_place - by_place.mean(axis=1, keepdims=True)
-    return start, level, np.take_along_axis(by_place, (np.arange(season) - start[:, None]) % season, axis=1)
+    blocks = values.reshape(n, window // form.season, form.season)
+    within = _mean(blocks, axis=2)[:, :, None]
+    if form.multiplicative:
+        season = _mean(blocks / np.maximum(within, FLOOR), axis=1, default=1.0)
+        season = np.clip(season / season.mean(axis=1, keepdims=True), *SEASON_RANGE)
+    else:
+        season = _mean(blocks - within, axis=1)
+        season = season - season.mean(axis=1, keepdims=True)
+    return start, level, np.take_along_axis(season, (np.arange(form.season) - start[:, None]) % form.season, axis=1)
 
 
 def smooth(y: Vector, form: Form, weights: Weights, warm: NDArray[np.intp], window: int) -> State:
@@ -90,11 +96,9 @@ def smooth(y: Vector, form: Form, weights: Weights, warm: NDArray[np.intp], wind
     no advantage. window: periods that the first states are measured on.
     """
     shape = np.broadcast_shapes(*(value.shape for value in vars(weights).values()), (len(y), 1))
-    start, first, places = first_states(y, form.season, window)
+    start, first, places = first_states(y, form, window)
     level = np.broadcast_to(first[:, None], shape).copy()
     trend, errors, count = np.zeros(shape), np.zeros(shape), np.zeros((len(y), 1))
-    if form.multiplicative:
-        places = np.clip(1 + places / np.maximum(first, FLOOR)[:, None], *SEASON_RANGE)
     season = np.repeat(places.T[:, :, None], shape[1], axis=2)
     seen = np.isfinite(y)
     filled = np.where(seen, y, 0)
@@ -185,7 +189,7 @@ def _odds(share: Vector, factor: Vector) -> Vector:
     return result
 
 
-def _mean(values: Vector, axis: int, default: Vector | float = 0.0) -> Vector:
+def _mean(values: Vector, axis: int, default: float = 0.0) -> Vector:
     """Mean of what is not NaN; the default where nothing is."""
     seen = np.isfinite(values)
     count = seen.sum(axis=axis)

@@ -14,7 +14,6 @@ from forecasting.models.grouped import Vector
 from forecasting.models.smoothed import PENALTY, Fit, Smoothed, warming, weights
 from forecasting.models.smoothing import Form
 
-SURE = 1.645  # standard errors of the autocorrelation at the season's lag: 90 %, as in the M3 competition
 FULL = 2  # seasons that must be observed before one is believed
 DAMPING = 0.98  # what is left of the drift a period later
 CLOSED = 0.05  # of a mean period: below, a place in the season tells nothing of the level
@@ -28,17 +27,24 @@ class Theta(Smoothed):
     label = "Theta"
 
     def learn(self, y: Vector, season: int) -> list[Fit]:
-        """The smoothing weight with the least squared error a step ahead, after the season where one is sure."""
+        """The smoothing weight with the least squared error a step ahead; a season where it lowers that error.
+
+        Each period's error is taken with the season of the others, since a season of few years explains its own noise.
+        """
         window, warm = warming(y, season)
         observed = np.isfinite(y).sum(axis=1)
-        given = seasonal(y, season) & (observed >= FULL * season)
-        adjusted = np.where(given[:, None], divide(y, indices(y, season)), y)
-        found, error = smoothing.search(adjusted, Form(), warm, window)
         count = np.maximum(observed - warm, 1)
-        score = count * np.log(np.maximum(error, 1e-12)) + PENALTY * (1 + given)
+        index = left_out(y, season)
+        size = (index**2).mean(axis=1)  # errors without the season, in units of those with it
+        found, error = smoothing.search(y, Form(), warm, window)
+        others, other = smoothing.search(divide(y, index), Form(), warm, window)
+        scores = [count * np.log(np.maximum(one, 1e-12)) for one in (error, other * size)]
+        given = (scores[1] + PENALTY < scores[0]) & (observed >= FULL * season)
+        alpha = np.where(given, others.alpha[:, 0], found.alpha[:, 0])
+        score = np.where(given, scores[1] + 2 * PENALTY, scores[0] + PENALTY)
         return [
-            Fit(Form(season=season * bool(there), multiplicative=bool(there)), float(alpha), score=float(value))
-            for alpha, there, value in zip(found.alpha[:, 0], given, score, strict=True)
+            Fit(Form(season=season * bool(there), multiplicative=bool(there)), float(weight), score=float(value))
+            for weight, there, value in zip(alpha, given, score, strict=True)
         ]
 
     def extend(self, y: Vector, fits: list[Fit], season: int, horizon: int) -> Vector:
@@ -46,7 +52,7 @@ class Theta(Smoothed):
         window, warm = warming(y, season)
         given = np.array([bool(fit.form.season) for fit in fits])[:, None]
         index = np.where(given, indices(y, season), 1.0)
-        adjusted = np.where(given, divide(y, index), y)
+        adjusted = divide(y, index[:, np.arange(y.shape[1]) % season])
         found = weights(fits)
         level = smoothing.smooth(adjusted, Form(), found, warm, window).level
         drift = slope(adjusted)[:, None] / 2 * steps(found.alpha, np.isfinite(adjusted).sum(axis=1)[:, None], horizon)
@@ -75,46 +81,49 @@ def slope(y: Vector) -> Vector:
     return result
 
 
-def seasonal(y: Vector, season: int) -> NDArray[np.bool_]:
-    """(n_series,) whether the autocorrelation at the season's lag is too high for chance (Bartlett's formula)."""
-    if y.shape[1] <= season:
-        return np.zeros(len(y), dtype=bool)
-    seen = np.isfinite(y)
-    mean = np.where(seen, y, 0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
-    apart = np.where(seen, y - mean[:, None], 0)
-    whole = np.maximum((apart**2).sum(axis=1), 1e-12)
-    acf = np.stack([(apart[:, lag:] * apart[:, :-lag]).sum(axis=1) / whole for lag in range(1, season + 1)], axis=1)
-    error = np.sqrt((1 + 2 * (acf[:, :-1] ** 2).sum(axis=1)) / np.maximum(seen.sum(axis=1), 1))
-    result: NDArray[np.bool_] = np.abs(acf[:, -1]) > SURE * error
-    return result
-
-
 def indices(y: Vector, season: int) -> Vector:
     """(n_series, season) demand at each place t % season over a mean one, by ratios to centred moving averages."""
-    n, periods = y.shape
-    half = season // 2
-    if periods <= 2 * half:
-        return np.ones((n, season))
-    trend = _centred(y, season)
-    inner = y[:, half : periods - half]
-    seen = np.isfinite(inner) & (trend > 0)
-    ratio = np.where(seen, inner / np.where(seen, trend, 1), 0)
-    place = (half + np.arange(ratio.shape[1])) % season
-    pull = DOUBT.get(season, 0.0)
-    total, count = np.full((n, season), pull), np.full((n, season), pull)
-    for number in range(season):
-        total[:, number] += ratio[:, place == number].sum(axis=1)
-        count[:, number] += seen[:, place == number].sum(axis=1)
+    total, count = _by_place(_ratios(y, season), season)
     index = np.where(count > 0, total / np.maximum(count, 1e-12), 1.0)
     mean = index.mean(axis=1, keepdims=True)
     return np.where(mean > 0, index / np.where(mean > 0, mean, 1), 1.0)
 
 
+def left_out(y: Vector, season: int) -> Vector:
+    """(n_series, n) index of each period by all the others at its place: what a season is worth where it was not seen.
+
+    1 where there are no others.
+    """
+    ratio = _ratios(y, season)
+    total, count = (part[:, np.arange(y.shape[1]) % season] for part in _by_place(ratio, season))
+    own = np.isfinite(ratio)
+    total, count = total - np.where(own, ratio, 0), count - own
+    return np.where(count > 0.5, total / np.where(count > 0.5, count, 1), 1.0)
+
+
+def _by_place(ratio: Vector, season: int) -> tuple[Vector, Vector]:
+    """(n_series, season) sums of the ratios at each place, and how many."""
+    missing = -ratio.shape[1] % season
+    blocks = np.pad(ratio, ((0, 0), (0, missing)), constant_values=np.nan).reshape(len(ratio), -1, season)
+    seen, pull = np.isfinite(blocks), DOUBT.get(season, 0.0)
+    return np.where(seen, blocks, 0).sum(axis=1) + pull, seen.sum(axis=1) + pull
+
+
+def _ratios(y: Vector, season: int) -> Vector:
+    """(n_series, n) demand over the centred moving average; NaN where either is missing."""
+    half = season // 2
+    ratio = np.full(y.shape, np.nan)
+    if y.shape[1] > 2 * half:
+        trend = _centred(y, season)
+        ratio[:, half : y.shape[1] - half] = np.where(
+            trend > 0, y[:, half : y.shape[1] - half] / np.where(trend > 0, trend, 1), np.nan
+        )
+    return ratio
+
+
 def divide(y: Vector, index: Vector) -> Vector:
-    """Demand without its season; NaN where the shop is as good as closed."""
-    by_period = index[:, np.arange(y.shape[1]) % index.shape[1]]
-    open_ = by_period > CLOSED
-    return np.where(open_, y / np.where(open_, by_period, 1), np.nan)
+    """(n_series, n) demand without its season, given by period; NaN where the shop is as good as closed."""
+    return np.where(index > CLOSED, y / np.where(index > CLOSED, index, 1), np.nan)
 
 
 def _centred(y: Vector, season: int) -> Vector:

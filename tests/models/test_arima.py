@@ -10,14 +10,12 @@ import pandas as pd
 import pytest
 
 from forecasting.data.frequency import Frequency
-from forecasting.data.hierarchy import group
-from forecasting.data.panel import Panel
 from forecasting.errors import ModelError
 from forecasting.models.arima import Arima
-from forecasting.models.grouped import finest, insane, totals
 from forecasting.models.naive import SeasonalMean
 from forecasting.models.sarimax import Fitted, Order, candidates
 from forecasting.settings import ArimaSettings
+from tests.models.test_grouped import shops
 from tests.panels import panel_of, seasonal_panel
 
 NAN = float("nan")
@@ -28,49 +26,7 @@ def noisy(level: float | np.ndarray, seed: int = 3, count: int = DAYS) -> np.nda
     return np.random.default_rng(seed).poisson(level, count).astype(np.float64)
 
 
-def shops(rows: list[list[float]], levels: tuple[str, ...] = ("state", "kind")) -> Panel:
-    """Series of states X, X, Y, Y, ... and kinds a, b, a, b, ..."""
-    count = range(len(rows))
-    series = pd.DataFrame(
-        {
-            "unique_id": [f"s{number}" for number in count],
-            "state": [f"{'XYZ'[number // 2]}" for number in count],
-            "kind": ["ab"[number % 2] for number in count],
-        }
-    )
-    return panel_of(rows, series=series, levels=levels)
-
-
-# ---------------------------------------------------------------- the level
-
-
-@pytest.mark.parametrize(
-    ("most", "level", "groups"),
-    [(6, "series", 6), (5, "state", 3), (3, "state", 3), (2, "kind", 2), (1, "total", 1)],
-)
-def test_the_finest_level_that_fits_is_taken(most: int, level: str, groups: int) -> None:
-    found = finest(shops([[1.0]] * 6), most)
-    assert (found.name, len(found.labels)) == (level, groups)
-
-
-def test_pairs_of_declared_attributes_are_levels_too() -> None:
-    panel = shops([[1.0]] * 6)
-    double = panel.take(np.array([0, 0, 1, 2, 3, 4, 5]))
-    assert finest(double, 6).name == "state|kind"
-    assert finest(replace(double, levels=("state",)), 6).name == "state"
-    assert finest(replace(double, levels=()), 6).name == "total"
-
-
-def test_totals_fill_a_member_that_was_not_observed_and_leave_gaps_where_none_was() -> None:
-    week = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
-    open_ = [10.0] * 7 + [10.0, NAN, 10.0, 10.0, 10.0, 10.0, 10.0]
-    sold_out = [*week, 1.0, NAN, 3.0, NAN, 5.0, 6.0, 7.0]
-    not_yet = [NAN] * 12 + [100.0, 100.0]
-    panel = panel_of([open_, sold_out, not_yet], levels=())
-    found = totals(panel, group(panel.series, "total"), history=7)
-    np.testing.assert_array_equal(found, [[11, NAN, 13, 10, 15, 116, 117]])
-    found = totals(panel, group(panel.series, "total"), history=14)
-    np.testing.assert_array_equal(found[0, 7:], [11, NAN, 13, 14, 15, 116, 117])
+# ---------------------------------------------------------------- groups
 
 
 def test_group_forecasts_are_shared_by_recent_demand_and_add_up() -> None:
@@ -164,24 +120,6 @@ def test_orders_read_like_the_books() -> None:
 
 
 # ---------------------------------------------------------------- when it is not believed
-
-
-@pytest.mark.parametrize(
-    ("mean", "message"),
-    [
-        ([10, 11, 12], ""),
-        ([0.0, 0.5, 30], ""),
-        ([10, NAN, 12], "not finite"),
-        ([10, 11, 61], "forecast 61, more than 3 times the highest value 20"),
-        ([-1, -2, 3], "less than nothing"),
-        ([50, 50, 50], "a level of 50, recent ones lay between 10 and 10"),
-        ([1, 1, 1], "a level of 1, recent ones lay between 10 and 10"),
-    ],
-)
-def test_the_guard(mean: list[float], message: str) -> None:
-    found = insane(np.array(mean, dtype=np.float64), np.tile([0.0, 10.0, 20.0], 20), season=3)
-    assert message in found
-    assert bool(found) == bool(message)
 
 
 @pytest.mark.parametrize(
