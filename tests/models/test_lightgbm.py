@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -67,6 +68,28 @@ def test_a_panel_with_other_features_than_the_trained_ones_is_refused() -> None:
     without = dataclasses.replace(panel, known={})
     with pytest.raises(ModelError, match="train again"):
         fitted.predict(without, HORIZON)
+
+
+@pytest.mark.parametrize("objective", ["tweedie", "poisson", "regression"])
+def test_every_loss_of_the_mean_finds_the_mean_of_skewed_demand(objective: str) -> None:
+    panel = panel_of(np.random.default_rng(2).geometric(0.3, (12, 200)).tolist())
+    mean = model(objective=objective).fit(panel, 7).predict(panel, 7).mean
+    assert mean.mean() == pytest.approx(panel.y.mean(), rel=0.1)
+
+
+def test_the_median_of_skewed_demand_lies_below_its_mean() -> None:
+    panel = panel_of(np.random.default_rng(2).geometric(0.3, (12, 200)).tolist())  # mean 3.3, median 2
+    median = model(objective="regression_l1").fit(panel, 7).predict(panel, 7).mean
+    assert 1.7 < median.mean() < 2.6
+
+
+def test_bags_are_averaged_and_come_back_from_the_folder(tmp_path: Path) -> None:
+    panel = seasonal_panel()
+    fitted = model(bags=3).fit(panel, HORIZON)
+    fitted.save(tmp_path)
+    assert len(list(tmp_path.glob("lightgbm-*.txt"))) == 3
+    again = DirectLightgbm.load(tmp_path).predict(panel, HORIZON).mean
+    np.testing.assert_array_equal(again, fitted.predict(panel, HORIZON).mean)
 
 
 def test_no_history_to_learn_from_is_said() -> None:
