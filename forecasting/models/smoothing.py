@@ -82,7 +82,7 @@ def first_states(y: Vector, form: Form, window: int) -> tuple[NDArray[np.intp], 
     within = _mean(blocks, axis=2)[:, :, None]
     if form.multiplicative:
         season = _mean(blocks / np.maximum(within, FLOOR), axis=1, default=1.0)
-        season = np.clip(season / season.mean(axis=1, keepdims=True), *SEASON_RANGE)
+        season = np.clip(season / np.maximum(season.mean(axis=1, keepdims=True), FLOOR), *SEASON_RANGE)
     else:
         season = _mean(blocks - within, axis=1)
         season = season - season.mean(axis=1, keepdims=True)
