@@ -54,9 +54,16 @@ class Calibrations:
             sums[level.name] = Calibration.fit(summed, tuple(range(1, len(windows))))
         return cls(days, sums, windows)
 
-    def by_period(self, panel: Panel, mean: Matrix, at: Sequence[float] = QUANTILES) -> Iterator[Spread]:
-        """Every level's forecasts, from those of the series, (n_series, horizon), which come last: the means add up."""
+    def by_period(
+        self, panel: Panel, mean: Matrix, at: Sequence[float] = QUANTILES, series: bool = True
+    ) -> Iterator[Spread]:
+        """Every level's forecasts, from those of the series, (n_series, horizon): the means add up.
+
+        series: with those of the series too, which come last.
+        """
         for level, part, total in self._levels(panel, mean):
+            if level.name == SERIES and not series:
+                continue
             yield Spread(level, total, self.days[level.name].quantiles(part, total, at=at))
 
     def by_sum(self, panel: Panel, mean: Matrix, at: Sequence[float] = QUANTILES) -> Iterator[Spread]:
@@ -66,14 +73,14 @@ class Calibrations:
         """
         windows = tuple(width for width in self.windows if width <= mean.shape[1])
         for level, part, total in self._levels(panel, mean):
-            summed = _sums(total, windows)
             if level.name != SERIES:
+                summed = _sums(total, windows)
                 yield Spread(level, summed, self.sums[level.name].quantiles(part, summed, at=at))
                 continue
-            for some in blocks(len(summed), SPREAD):
-                rows = np.arange(some.start, some.stop)
+            for some in blocks(len(total), SPREAD):
+                rows, summed = np.arange(some.start, some.stop), _sums(total[some], windows)
                 own = Level(SERIES, rows, level.labels[some])
-                yield Spread(own, summed[some], self.sums[SERIES].quantiles(part, summed[some], rows, at))
+                yield Spread(own, summed, self.sums[SERIES].quantiles(part, summed, rows, at))
 
     def _levels(self, panel: Panel, mean: Matrix) -> Iterator[tuple[Level, Panel, Matrix]]:
         for name in dict.fromkeys((TOTAL, *panel.levels, SERIES)):

@@ -24,9 +24,10 @@ from forecasting.settings import Settings
 from forecasting.sources import open_source
 from forecasting.sources.mapping import days_of
 from forecasting.steps.run import Run, record
+from forecasting.stores.changes import Change
 from forecasting.stores.commits import Snapshot
 from forecasting.stores.lake import Lake
-from forecasting.stores.warehouse import Change, Warehouse
+from forecasting.stores.warehouse import Warehouse
 
 # Nothing of a stopped night was taken in, so its rows are still at the source: examples are enough.
 KEPT_OF_STOPPED = 1_000

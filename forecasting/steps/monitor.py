@@ -17,10 +17,11 @@ from forecasting.evaluation import metrics
 from forecasting.models.base import QUANTILES
 from forecasting.models.naive import SeasonalNaive
 from forecasting.settings import Settings
-from forecasting.steps.forecast import QUANTILE_COLUMNS
 from forecasting.steps.run import Run, record, whole_periods
+from forecasting.steps.vintage import QUANTILE_COLUMNS
+from forecasting.stores.changes import Change
 from forecasting.stores.lake import Lake
-from forecasting.stores.warehouse import Change, Warehouse
+from forecasting.stores.warehouse import Warehouse
 
 BUCKETS = ((1, 7), (8, 14), (15, 28), (29, 10_000))
 MAX_GROUPS = 200  # levels with more are not scored group by group

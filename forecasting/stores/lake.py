@@ -168,7 +168,7 @@ class Lake:
         return self._shards.read(cutoff, run_id)
 
     def staged_pieces(self, cutoff: date, run_id: str) -> Iterator[pd.DataFrame]:
-        """The same rows as `read_staged`, in pieces that are small whatever the shards."""
+        """The same rows as `read_staged`, in the parts that they were written in."""
         return self._shards.pieces(cutoff, run_id)
 
     def clear_staged(self, cutoff: date, run_id: str) -> None:

@@ -15,8 +15,6 @@ from forecasting.errors import StoreError, some
 from forecasting.stores import frames
 from forecasting.stores.folder import Folder, quoted
 
-ROWS = 150_000  # of a piece that is read: some 20 MB as a frame
-
 
 class Shards:
     """staged/cutoff=.../run=.../shard-0000.parquet."""
@@ -41,7 +39,7 @@ class Shards:
         return frames.to_pandas(frames.concatenated(list(self._tables(cutoff, run_id))))
 
     def pieces(self, cutoff: date, run_id: str) -> Iterator[pd.DataFrame]:
-        """The same rows, at most ROWS at a time."""
+        """The same rows, in the parts that they were written in."""
         return map(frames.to_pandas, self._tables(cutoff, run_id))
 
     def _tables(self, cutoff: date, run_id: str) -> Iterator[pa.Table]:
@@ -57,8 +55,8 @@ class Shards:
         for name in names:
             try:
                 file = pq.ParquetFile(pa.BufferReader(self._folder.read(*place, name)))
-                for batch in file.iter_batches(ROWS):
-                    yield pa.Table.from_batches([batch])
+                for part in range(file.num_row_groups):
+                    yield file.read_row_group(part)
             except pa.ArrowException as error:
                 where = self._folder.at(*place)
                 raise StoreError(f"A shard below {where} is damaged: {error}. Predict again.") from error

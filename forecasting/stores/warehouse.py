@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine.reflection import ObjectKind
 
 from forecasting.data.tables import FORECASTS, WAREHOUSE, Column, Table
-from forecasting.errors import StoreError, TableError, some
+from forecasting.errors import StoreError, some
 from forecasting.settings import WarehouseSettings
 from forecasting.stores import bulk, database
+from forecasting.stores.changes import Change, Stream, typed
 
 LATEST = "forecasts_latest"
 LATEST_ABOUT = "The newest published vintage: the rows of `forecasts` with the newest cutoff, one a series and period."
@@ -34,15 +34,6 @@ _TYPES: dict[str, Any] = {
     "number": sa.Double(),
     "flag": sa.Boolean(),
 }
-
-
-@dataclass(frozen=True)
-class Change:
-    """New rows of one partition of a table: they replace all that the partition holds."""
-
-    table: Table
-    frame: pd.DataFrame
-    partition: Mapping[str, Any]
 
 
 class Warehouse:
@@ -105,12 +96,13 @@ class Warehouse:
         self.publish([Change(table, frame, partition)])
         return len(frame)
 
-    def publish(self, changes: Sequence[Change]) -> None:
+    def publish(self, changes: Sequence[Change | Stream]) -> None:
         """Replace several partitions in one transaction: readers see all of it or nothing; twice = once.
 
-        Raises TableError, before anything is touched, where a frame does not fit its table or its partition.
+        Raises TableError where a frame does not fit its table or its partition, and nothing is changed then: before
+        anything is touched for a `Change`.
         """
-        checked = [_checked(change) for change in changes]
+        checked = [change.checked() for change in changes]
         if not checked:
             return
         self._ensure()
@@ -121,7 +113,8 @@ class Warehouse:
             for change in checked:
                 relation = self._relation(change.table)
                 connection.execute(sa.delete(relation).where(*_conditions(relation, change.table, change.partition)))
-                bulk.insert(connection, relation, change.table, change.frame)
+                for frame in change.frames:
+                    bulk.insert(connection, relation, change.table, frame)
 
     def _read(
         self, relation: sa.FromClause, table: Table, columns: Sequence[str] | None, where: Mapping[str, Any]
@@ -226,30 +219,13 @@ class Warehouse:
         )
 
 
-def _checked(change: Change) -> Change:
-    table, partition = change.table, change.partition
-    if set(partition) != set(table.partition):
-        by = some(partition) or "nothing"
-        raise TableError(f"Table {table.name} is replaced by {some(table.partition) or 'nothing'}, not by {by}.")
-    frame = table.check(change.frame)
-    typed = {name: _typed(table.columns[name], value) for name, value in partition.items()}
-    for name, value in typed.items():
-        other = frame.loc[frame[name] != (pd.Timestamp(value) if isinstance(value, date) else value), name]
-        if len(other):
-            raise TableError(
-                f"Table {table.name}, column {name}: {len(other):,} rows do not belong to the partition {value} "
-                f"that they are to replace, such as {some(other.unique())}."
-            )
-    return Change(table, frame, typed)
-
-
 def _conditions(relation: sa.FromClause, table: Table, where: Mapping[str, Any]) -> Iterator[sa.ColumnElement[bool]]:
     for name, column in _known(table, where).items():
         wanted, target = where[name], relation.columns[name]
         if isinstance(wanted, Collection) and not isinstance(wanted, str):
-            yield target.in_([_typed(column, value) for value in wanted])
+            yield target.in_([typed(column, value) for value in wanted])
         else:
-            yield target == _typed(column, wanted)  # None becomes IS NULL
+            yield target == typed(column, wanted)  # None becomes IS NULL
 
 
 def _known(table: Table, names: Collection[str]) -> dict[str, Column]:
@@ -257,18 +233,6 @@ def _known(table: Table, names: Collection[str]) -> dict[str, Column]:
     if unknown:
         raise StoreError(f"Table {table.name} has no column {some(unknown)}; it has: {some(table.columns, 40)}.")
     return {name: table.columns[name] for name in names}
-
-
-def _typed(column: Column, value: Any) -> Any:
-    """A plain Python value of the column's kind, as drivers bind it."""
-    if value is None:
-        return None
-    if column.kind == "date":
-        return pd.Timestamp(value).date()
-    if column.kind == "instant":
-        instant = pd.Timestamp(value)
-        return (instant.tz_localize("UTC") if instant.tz is None else instant.tz_convert("UTC")).to_pydatetime()
-    return {"text": str, "integer": int, "number": float, "flag": bool}[column.kind](value)
 
 
 def _relation(metadata: sa.MetaData, table: Table) -> sa.Table:

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from forecasting.data.tables import BACKTESTS, FORECASTS, QUALITY, RUNS, WAREHOUSE, Column, Table
 from forecasting.errors import StoreError, TableError
 from forecasting.settings import WarehouseSettings
-from forecasting.stores.warehouse import Change, Warehouse
+from forecasting.stores.changes import Change
+from forecasting.stores.warehouse import Warehouse
 
 CUTOFF = date(2026, 6, 30)
 KINDS = Table(
