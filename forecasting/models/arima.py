@@ -14,18 +14,19 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from forecasting.data.panel import Panel
 from forecasting.data.totals import level_of
 from forecasting.errors import ArtifactError, ModelError
 from forecasting.models.base import Forecast
 from forecasting.models.grouped import Groups, finest, gather, insane, share_out
+from forecasting.models.parallel import spread, workers
 from forecasting.models.sarimax import FAILURES, Facts, Fitted, Vector, forecast, search
 from forecasting.settings import ArimaSettings, Settings
 
 SPEC_FILE = "arima.json"
 WHOLE, QUICK = (0.06, 6e-4), (0.04, 1.5e-4)  # seconds a group and a period: with maximum likelihood, and without
+FORECAST = (0.015, 4e-5)  # seconds a group and a period
 LATE = 3.0  # times the allowed seconds, after which the rest is not fitted at all
 log = logging.getLogger(__name__)
 
@@ -35,56 +36,41 @@ class Arima:
 
     name = "arima"
 
-    def __init__(self, settings: ArimaSettings | None = None) -> None:
-        self.settings = settings or ArimaSettings()
+    def __init__(self, settings: ArimaSettings | None = None, threads: int = 1) -> None:
+        self.settings, self.threads = settings or ArimaSettings(), threads
         self.level = ""
         self.groups: dict[str, Fitted | None] = {}
         self.notes: dict[str, str] = {}
 
     @classmethod
     def create(cls, settings: Settings) -> Self:
-        """From `[train.arima]`."""
-        return cls(settings.train.arima)
+        """From `[train.arima]` and `runtime.threads`."""
+        return cls(settings.train.arima, settings.runtime.threads)
 
     def fit(self, panel: Panel, horizon: int) -> Self:  # noqa: ARG002 (all models are fitted alike)
         """Choose the level, then an order for each group, the largest first.
 
         How many groups get maximum likelihood, and not least squares only, follows from `seconds` and a fixed price of
-        a fit, so that the same data give the same model on any machine; only one several times slower than the price
-        leaves groups unfitted.
+        a fit, so that the same data give the same model on any machine, in however many processes; only one several
+        times slower than the price leaves groups unfitted.
         """
         level = finest(panel, self.settings.max_series)
         self.level, self.groups, self.notes = level.name, {}, {}
         all_facts = _facts(panel, gather(panel, level, self.settings.history, 0))
         order = np.argsort([-np.nansum(facts.y) for facts in all_facts], kind="stable")
-        searches = self._searches(all_facts)
-        began = time.perf_counter()
-        with threadpool_limits(1):  # the matrices are tiny: more threads only wait for each other
-            for rank, number in enumerate(order):
-                label = str(level.labels[number])
-                if time.perf_counter() - began > LATE * self.settings.seconds:
-                    self.groups[label], self.notes[label] = None, "ARIMA ran out of time"
-                    continue
-                self._fit_group(label, all_facts[number], quick=rank >= searches)
-        log.info("ARIMA on %d groups of level %s: %s", len(self.groups), self.level, self.orders())
+        whole, quick = (a_group + len(all_facts[0].y) * a_period for a_group, a_period in (WHOLE, QUICK))
+        spare = max(0.0, self.settings.seconds - len(order) * quick)
+        searches = min(len(order), int(spare / (whole - quick)))
+        late = time.time() + LATE * self.settings.seconds
+        tasks = [[all_facts[number].to_json(), rank >= searches, late] for rank, number in enumerate(order)]
+        count = workers(self.threads, searches * whole + (len(order) - searches) * quick)
+        for number, (found, note) in zip(order, spread(fit_share, tasks, count), strict=True):
+            label = str(level.labels[number])
+            self.groups[label] = found and Fitted.from_json(found)
+            if note:
+                self.notes[label] = note
+        log.info("ARIMA on %d groups of level %s in %d processes: %s", len(order), self.level, count, self.orders())
         return self
-
-    def _fit_group(self, label: str, facts: Facts, quick: bool) -> None:
-        fitted = search(facts, quick)
-        self.groups[label] = fitted
-        if fitted is None:
-            self.notes[label] = "too short or degenerate for ARIMA"
-        elif quick:
-            self.notes[label] = "by least squares only, for want of time"
-        elif not fitted.converged:
-            self.notes[label] = "the likelihood's maximum was not quite reached"
-
-    def _searches(self, all_facts: list[Facts]) -> int:
-        """How many groups get maximum likelihood within the time, by the fixed price of a period."""
-        periods = len(all_facts[0].y)
-        whole, quick = (a_group + periods * a_period for a_group, a_period in (WHOLE, QUICK))
-        left = self.settings.seconds - len(all_facts) * quick
-        return int(max(0.0, left) / (whole - quick))
 
     def orders(self) -> dict[str, int]:
         """Groups by order, `none` for those without a model."""
@@ -110,16 +96,18 @@ class Arima:
         """Forecasts of the groups in `used`: (n_groups, horizon), and why there is none: (n_groups,) text or empty."""
         labels = groups.level.labels
         mean, reasons = np.zeros((len(labels), horizon)), np.full(len(labels), "", dtype=object)
-        all_facts = _facts(panel, groups)
-        with threadpool_limits(1):
-            for number in used:
-                label, facts = str(labels[number]), all_facts[number]
-                fitted = self.groups.get(label)
-                if fitted is None:
-                    note = self.notes.get(label, "not known when ARIMA was fitted")
-                    reasons[number] = f"{note}; seasonal mean instead"
-                    continue
-                mean[number], reasons[number] = _guarded(fitted, facts, panel.frequency.season)
+        all_facts, there, given = _facts(panel, groups), list[int](), list[Any]()
+        for number in used:
+            fitted = self.groups.get(str(labels[number]))
+            if fitted is not None:
+                there.append(number)
+                given.append([fitted.to_json(), all_facts[number].to_json(), panel.frequency.season])
+                continue
+            note = self.notes.get(str(labels[number]), "not known when ARIMA was fitted")
+            reasons[number] = f"{note}; seasonal mean instead"
+        count = workers(self.threads, len(there) * (FORECAST[0] + FORECAST[1] * groups.y.shape[1]))
+        for number, (values, why) in zip(there, spread(forecast_share, given, count), strict=True):
+            mean[number], reasons[number] = values, why
         return mean, reasons
 
     def save(self, folder: Path) -> None:
@@ -144,6 +132,28 @@ class Arima:
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ArtifactError(f"{folder} does not hold an ARIMA model: {error}") from None
         return model
+
+
+def fit_share(tasks: list[Any]) -> list[Any]:
+    """The model as JSON and a note of each [facts, whether least squares must do, time when it is too late]."""
+    return [_fit(Facts.from_json(facts), quick, late) for facts, quick, late in tasks]
+
+
+def _fit(facts: Facts, quick: bool, late: float) -> tuple[dict[str, Any] | None, str]:
+    if time.time() > late:
+        return None, "ARIMA ran out of time"
+    fitted = search(facts, quick)
+    if fitted is None:
+        return None, "too short or degenerate for ARIMA"
+    if quick:
+        return fitted.to_json(), "by least squares only, for want of time"
+    return fitted.to_json(), "" if fitted.converged else "the likelihood's maximum was not quite reached"
+
+
+def forecast_share(tasks: list[Any]) -> list[Any]:
+    """The forecast and what is wrong with it of each [model, facts, season]."""
+    found = [_guarded(Fitted.from_json(model), Facts.from_json(facts), season) for model, facts, season in tasks]
+    return [(mean.tolist(), why) for mean, why in found]
 
 
 def _facts(panel: Panel, groups: Groups) -> list[Facts]:

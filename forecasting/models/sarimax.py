@@ -64,6 +64,19 @@ class Facts:
     frequency: Frequency
     known: Mapping[str, Vector]
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, for another process."""
+        known = {name: values.tolist() for name, values in self.known.items()}
+        days = self.days.astype("datetime64[D]").astype(np.int64).tolist()
+        return {"y": self.y.tolist(), "days": days, "frequency": self.frequency.code, "known": known}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Self:
+        """What `to_json` gave."""
+        days = np.array(content["days"], dtype=np.int64).astype("datetime64[D]")
+        known = {name: np.array(values, dtype=np.float64) for name, values in content["known"].items()}
+        return cls(np.array(content["y"], dtype=np.float64), days, Frequency(content["frequency"]), known)
+
     def regressors(self, order: Order) -> Vector | None:
         """(n + horizon, k), or None where the order has none. Raises ModelError for a covariate that is gone."""
         missing = [name for name in order.known if name not in self.known]
