@@ -163,6 +163,15 @@ class LightgbmSettings(Section):
     )
     origins: Count = Field(104, description="past cutoffs that training rows are measured at; days: one a week")
     min_rows_leaf: Count | None = Field(None, description="training rows in a leaf at least; not set = by their number")
+    seconds: float | None = Field(
+        None, gt=0, description="time for one fit; the rest of the trees is given up, and said so; not set = no limit"
+    )
+
+
+class TuningSettings(Section):
+    """`[train.tuning]`: LightGBM's settings sought by Optuna before the backtest, on cutoffs before its folds."""
+
+    seconds: float = Field(0, ge=0, description="time for it; 0 = the settings are used as they stand")
 
 
 class ArimaSettings(Section):
@@ -191,6 +200,7 @@ class TrainSettings(Section):
     )
     seed: int = Field(7, description="of every draw in a training: the same data gives the same model")
     lightgbm: LightgbmSettings = LightgbmSettings()
+    tuning: TuningSettings = TuningSettings()
     arima: ArimaSettings = ArimaSettings()
 
 

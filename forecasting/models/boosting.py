@@ -8,7 +8,9 @@ training gets wrong is chance (M5, five cutoffs: WRMSSE 0.597 of one, 0.583 of t
 from __future__ import annotations
 
 import json
+import logging
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +32,7 @@ SPEC_FILE = "features.json"
 MULTIPLIED = ("tweedie", "poisson")  # objectives with a log link: the level goes in as an offset of the score
 LEAVES = 63
 SMALLEST_LEAF, LARGEST_LEAF = 20, 100  # rows; between them one row in 2,000
+log = logging.getLogger(__name__)
 Pairs = tuple[NDArray[np.intp], NDArray[np.intp]]  # series and steps ahead, from 1
 
 
@@ -42,6 +45,20 @@ class Rows:
     scale: Matrix
     names: tuple[str, ...]
     categorical: tuple[str, ...]
+
+
+class _Ends:
+    """A callback that ends a training, between two trees, once the seconds given to the whole fit are over."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._end = None if seconds is None else time.perf_counter() + seconds
+
+    def over(self) -> bool:
+        return self._end is not None and time.perf_counter() >= self._end
+
+    def __call__(self, now: Any) -> None:
+        if self.over():
+            raise lgb.callback.EarlyStopException(now.iteration, [])
 
 
 class Boosted:
@@ -67,19 +84,32 @@ class Boosted:
         return self._boosters
 
     def train(self, sample: Callable[[np.random.Generator], Rows], **spec: object) -> None:
-        """Train `settings.bags` boosters, each on the rows that `sample` draws for it, one after the other."""
-        boosters = []
+        """Train `settings.bags` boosters, each on the rows that `sample` draws for it, one after the other.
+
+        What was given up for want of time (`train.lightgbm.seconds`) stands in `spec["gave_up"]`.
+        """
+        boosters: list[lgb.Booster] = []
+        gave_up: list[str] = []
+        ends = _Ends(self.settings.seconds)
         for bag in range(self.settings.bags):
+            if boosters and ends.over():
+                gave_up.append(f"booster {bag + 1} of {self.settings.bags}")
+                continue
             rows = sample(np.random.default_rng([self.seed, bag]))
             self.spec = {"names": list(rows.names), "categorical": list(rows.categorical), "rows": len(rows.target)}
-            parameters = self._parameters(len(rows.target), bag)
-            data = self._dataset(rows, parameters)
+            parameters = self.parameters(len(rows.target), bag)
+            data = self.dataset(rows, parameters)
             del rows  # LightGBM has binned them by now
-            boosters.append(lgb.train(parameters, data, num_boost_round=self.settings.trees))
+            boosters.append(lgb.train(parameters, data, num_boost_round=self.settings.trees, callbacks=[ends]))
+            if (done := boosters[-1].current_iteration()) < self.settings.trees:
+                gave_up.append(f"booster {bag + 1} after {done} of {self.settings.trees} trees")
         self._boosters = boosters
-        self.spec |= spec
+        self.spec |= {"bags": len(boosters), "gave_up": gave_up, **spec}
+        if gave_up:
+            log.warning("%s gave up within %g s: %s", self.name, self.settings.seconds, "; ".join(gave_up))
 
-    def _dataset(self, rows: Rows, parameters: dict[str, Any]) -> lgb.Dataset:
+    def dataset(self, rows: Rows, parameters: dict[str, Any], reference: lgb.Dataset | None = None) -> lgb.Dataset:
+        """The rows as LightGBM bins them, by the bins of `reference` where there is one."""
         multiplied = self.settings.objective in MULTIPLIED
         data = lgb.Dataset(
             rows.values,
@@ -89,12 +119,14 @@ class Boosted:
             init_score=np.log(rows.scale) if multiplied else None,
             feature_name=_safe(rows.names),
             categorical_feature=_safe(rows.categorical),
+            reference=reference,
             free_raw_data=True,
             params=parameters,
         )
         return data.construct()
 
-    def _parameters(self, rows: int, bag: int) -> dict[str, Any]:
+    def parameters(self, rows: int, bag: int) -> dict[str, Any]:
+        """LightGBM's parameters for so many rows; bags differ in seed and in how they split."""
         chosen = self.settings
         least = int(np.clip(rows // 2_000, SMALLEST_LEAF, LARGEST_LEAF))
         return {
@@ -155,7 +187,7 @@ class Boosted:
         try:
             content = json.loads((folder / SPEC_FILE).read_text(encoding="utf-8"))
             model = cls(LightgbmSettings(**content["settings"]), content["threads"], content["seed"])
-            model._boosters = [_booster(folder / _file(bag)) for bag in range(model.settings.bags)]
+            model._boosters = [_booster(folder / _file(bag)) for bag in range(content["spec"]["bags"])]
             model.spec = content["spec"]
         except (OSError, ValueError, KeyError, TypeError, lgb.basic.LightGBMError) as error:
             raise ArtifactError(f"{folder} does not hold a LightGBM model: {error}") from None

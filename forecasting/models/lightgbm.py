@@ -6,6 +6,7 @@ instead of recursion: see docs/decisions.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
@@ -29,16 +30,28 @@ class DirectLightgbm(Boosted):
 
     def fit(self, panel: Panel, horizon: int) -> Self:
         """Train on rows measured at past cutoffs. Raises ModelError where no past cutoff has a target."""
-        words = features.vocabulary(panel)
-        origins = self._origins(panel, horizon)
-        quota = max(1, self.settings.rows // max(1, len(origins)))
-
-        def sample(random: np.random.Generator) -> Rows:
-            drawn = [(origin, draw(panel, origin, horizon, quota, random)) for origin in origins]
-            return gather(panel, drawn, lambda known, rows, steps: features.build(known, rows, steps, words))
-
-        self.train(sample, vocabulary=words, horizon=horizon)
+        words, origins = features.vocabulary(panel), self._origins(panel, horizon)
+        self.train(lambda random: self._rows(panel, horizon, origins, words, random), vocabulary=words, horizon=horizon)
         return self
+
+    def sampled(self, panel: Panel, horizon: int) -> tuple[Rows, Rows]:
+        """Rows whose targets lie before the newest whole horizon, and rows measured just before it; for tuning."""
+        random, end = np.random.default_rng(self.seed), max(1, len(panel.periods) - horizon)
+        words, known = features.vocabulary(panel), panel.first(end)
+        learnt = self._rows(known, horizon, self._origins(known, horizon), words, random)
+        return learnt, self._rows(panel, horizon, [end], words, random)
+
+    def _rows(
+        self,
+        panel: Panel,
+        horizon: int,
+        origins: Sequence[int],
+        words: features.Vocabulary,
+        random: np.random.Generator,
+    ) -> Rows:
+        quota = max(1, self.settings.rows // max(1, len(origins)))
+        drawn = [(origin, draw(panel, origin, horizon, quota, random)) for origin in origins]
+        return gather(panel, drawn, lambda known, rows, steps: features.build(known, rows, steps, words))
 
     def predict(self, panel: Panel, horizon: int, rows: NDArray[np.intp] | None = None) -> Forecast:
         """Mean forecasts; series without any observation get those of similar series."""

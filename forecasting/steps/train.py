@@ -63,6 +63,7 @@ def train(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -> 
         panel = lake.read_panel(cutoff)
         outcome.snapshot = panel.snapshot
         chosen = plan(panel, settings.panel.horizon, settings.train.folds, settings.train.step, settings.train.refit)
+        settings = _tuned(settings, panel.first(chosen.folds[0]), tell)
         candidates, tests = _backtests(settings, panel, chosen, tell)
         contest = Contest(panel, chosen, tests)
         choice = choose(contest, settings.train.metric, settings.train.blend)
@@ -71,6 +72,8 @@ def train(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -> 
         calibrations = Calibrations.fit(_folds(contest, choice))
         final = _fit(settings, panel, choice, calibrations)
         tell(f"fitted {final.label} on all {len(panel.periods)} periods")
+        for gone in _gave_up(final):
+            tell(f"gave up for want of time: {gone}")
         version = _register(settings, contest, choice, final, verdict)
         if verdict.promote:
             registry.promote(version.version, verdict.reason)
@@ -90,6 +93,23 @@ def train(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -> 
             "accuracy": choice.value,
             "baseline": _baseline(choice, settings),
         }
+
+
+def _tuned(settings: Settings, panel: Panel, tell: Tell) -> Settings:
+    """The settings with LightGBM's own sought on this panel, which ends before the folds; as they are if not asked."""
+    if not settings.train.tuning.seconds:
+        return settings
+    from forecasting.models.tuning import tune  # Optuna takes a second to import
+
+    tuned = tune(panel, settings.panel.horizon, settings)
+    tell(f"tuned LightGBM in {tuned.trials} trials: error {tuned.before:.4f} before, {tuned.error:.4f} with the best")
+    return settings.model_copy(update={"train": settings.train.model_copy(update={"lightgbm": tuned.settings})})
+
+
+def _gave_up(final: Blend) -> list[str]:
+    """What the parts of a model had no time for."""
+    specs = {name: getattr(part, "spec", {}) for name, part in final.parts.items()}
+    return [f"{name}, {gone}" for name, spec in specs.items() for gone in spec.get("gave_up", ())]
 
 
 def _backtests(
@@ -170,6 +190,7 @@ def _register(settings: Settings, contest: Contest, choice: Choice, final: Blend
             "weights_by_class": json.dumps({name: dict(one) for name, one in choice.by_class.items()}),
             "verdict": verdict.reason,
             "settings": settings.digest(),
+            "gave_up": "; ".join(_gave_up(final)),
             "code": code_version(),
         },
     )
