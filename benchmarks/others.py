@@ -21,7 +21,12 @@ SCORES = ("wape", "wape_week", "wape_window", "bias", "mase", "rmsse", "pinball"
 
 def sections() -> list[str]:
     """Every part that has results, in the order of the page."""
-    return [_night(results.load("night")), _arima(results.load("arima")), *(_contest(name) for name in SETS)]
+    return [
+        _night(results.load("night")),
+        _scale(results.load("scale")),
+        _arima(results.load("arima")),
+        *(_contest(name) for name in SETS),
+    ]
 
 
 def _night(runs: Runs) -> str:
@@ -46,6 +51,31 @@ def _night(runs: Runs) -> str:
             "`python -m benchmarks night`; medians. Ours: the whole night with backtest; `ours.scoring`: the next",
             "day's `extract` and `forecast` with a champion at hand. mlforecast: read, one fit, one predict, no",
             "backtest.\n",
+            table(head, rows),
+        ]
+    )
+
+
+def _scale(runs: Runs) -> str:
+    if not runs:
+        return ""
+    once, rows = runs.get("x1", {}).get("measured"), []
+    for key in sorted(runs, key=lambda name: int(name.removeprefix("x"))):
+        for what in ("measured", "extract", "forecast"):
+            cost = runs[key][what]
+            ratios = [
+                number(cost[name] / once[name] if once and what == "measured" else None, 2) for name in ("wall", "peak")
+            ]
+            name = {"measured": f"M5 {key}"}.get(what, f"M5 {key}, `{what}`")
+            rows.append(
+                [name, *(number(cost[one], 2) for one in ("wall", "cpu", "peak")), *ratios, number(cost["others"], 2)]
+            )
+    head = ["data, step", "wall", "CPU", "peak", "wall / x1", "peak / x1", "others"]
+    return "\n".join(
+        [
+            "## M5 and ten times M5: a scoring night\n",
+            "`python -m benchmarks scale`. The next day's `extract` and `forecast`, champion at hand (LightGBM, ARIMA",
+            "and seasonal mean, equal weights, fitted on the same panel); x10: every series ten times with noise.\n",
             table(head, rows),
         ]
     )
