@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from forecasting.data.convert import days, filled, flags, numbers, texts
-from forecasting.data.sieve import Mask, Reasons, Rows, Screened, Sieve, say, short
+from forecasting.data.sieve import Mask, Reasons, Rows, Screened, Sieve, say, short, together
 from forecasting.data.tables import Table
 from forecasting.settings import SalesTable, Screen
 
@@ -101,6 +101,19 @@ def screen_table(raw: pd.DataFrame, name: str, target: Table) -> Screened:
     typed = typed.assign(**{column: typed[column].fillna(1) > 0 for column in yes_or_no})
     _drop_repeated(sieve, typed, list(target.key), keep="last")
     return sieve.result(typed)
+
+
+def screen_by_item(raw: pd.DataFrame, screen: Callable[[pd.DataFrame], Screened], most: int) -> Screened:
+    """`screen` on rows of some items at a time, about `most` of them: what it needs of memory is that of a part.
+
+    Rows of one item stay together and in their order, so a rule may compare them with each other.
+    """
+    parts = -(-len(raw) // most)
+    if parts <= 1:
+        return screen(raw)
+    part = filled(raw["item"]).cat.codes.to_numpy() % parts
+    positions = [np.flatnonzero(part == number) for number in range(parts)]
+    return together([(rows, screen(raw.iloc[rows].reset_index(drop=True))) for rows in positions])
 
 
 def screen_attributes(raw: pd.DataFrame, name: str, key: str) -> Screened:

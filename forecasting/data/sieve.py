@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,35 @@ class Screened:
     clean: pd.DataFrame
     quarantined: pd.DataFrame
     report: pd.DataFrame
+
+
+def together(parts: Sequence[tuple[Rows, Screened]]) -> Screened:
+    """Parts of one table that went through the same rules, each with its rows' positions in the whole, as one."""
+    report = pd.concat([part.report for _, part in parts], ignore_index=True)
+    counts = report.groupby(["table", "rule", "severity"], sort=False, as_index=False)[["read", "clean", "quarantined"]]
+    summed = counts.sum()
+    lines = [line(*row) for row in summed.itertuples(index=False, name=None)]
+    return Screened(
+        pd.concat([part.clean for _, part in parts], ignore_index=True),
+        pd.concat([part.quarantined.assign(row=at[part.quarantined["row"].astype(int)]) for at, part in parts])
+        .sort_values("row", kind="stable", ignore_index=True),
+        pd.DataFrame(lines, columns=list(REPORT)),
+    )  # fmt: skip
+
+
+def line(table: str, rule: str, severity: str, read: int, clean: int, quarantined: int) -> dict[str, Any]:
+    """A row of the report, with what it says to a person."""
+    message = f"{quarantined:,} rows set aside" if quarantined else ""
+    return {
+        "table": table,
+        "rule": rule,
+        "severity": severity,
+        "read": read,
+        "clean": clean,
+        "quarantined": quarantined,
+        "passed": quarantined == 0 or rule == "all",
+        "message": f"{clean:,} of {read:,} rows are clean" if rule == "all" else message,
+    }
 
 
 class Sieve:
@@ -49,11 +78,10 @@ class Sieve:
         """Clean rows of `typed` (same rows as raw), the quarantine and the report of the row rules."""
         set_aside = self._quarantined()
         clean = typed if self.open.all() else typed[self.open]
-        message = f"{len(clean):,} of {len(self.raw):,} rows are clean"
-        rows = [self._line("all", "info", len(set_aside), message)]
+        read = len(self.raw)
+        rows = [line(self._table, "all", "info", read, read - len(set_aside), len(set_aside))]
         rows += [
-            self._line(rule, "quarantine", count, f"{count:,} rows set aside" if count else "")
-            for rule, count in self._counts.items()
+            line(self._table, rule, "quarantine", read, read - count, count) for rule, count in self._counts.items()
         ]
         return Screened(clean.reset_index(drop=True), set_aside, pd.DataFrame(rows, columns=list(REPORT)))
 
@@ -63,18 +91,6 @@ class Sieve:
             return pd.DataFrame(columns=list(QUARANTINED))
         found = pd.concat(parts, ignore_index=True).sort_values("row", ignore_index=True)
         return found.assign(content=contents(self.raw.iloc[found["row"].to_numpy()]))
-
-    def _line(self, rule: str, severity: str, count: int, message: str) -> dict[str, Any]:
-        return {
-            "table": self._table,
-            "rule": rule,
-            "severity": severity,
-            "read": len(self.raw),
-            "clean": len(self.raw) - count,
-            "quarantined": count,
-            "passed": count == 0 or rule == "all",
-            "message": message,
-        }
 
 
 def say(text: str, values: pd.Series | None = None, show: Callable[[Any], Any] | None = None) -> Reasons:

@@ -16,7 +16,7 @@ from forecasting.data.build import build_panel
 from forecasting.data.frequency import Frequency
 from forecasting.data.gates import gates
 from forecasting.data.pieces import Pieces
-from forecasting.data.quality import Known, goes_on_until, screen_attributes, screen_sales, screen_table
+from forecasting.data.quality import Known, goes_on_until, screen_attributes, screen_by_item, screen_sales, screen_table
 from forecasting.data.sieve import Screened
 from forecasting.data.tables import EVENTS, PRICES, PROMOTIONS, QUALITY, QUARANTINE, SIGNALS, STOCK
 from forecasting.errors import DataQualityError
@@ -32,6 +32,7 @@ from forecasting.stores.warehouse import Warehouse
 # Nothing of a stopped night was taken in, so its rows are still at the source: examples are enough.
 KEPT_OF_STOPPED = 1_000
 LONG = ("sales", "prices")  # tables with a row a series and day, or nearly
+PART = 1_000_000  # rows that are screened at once
 GAPS = {"D": 7, "W": 14, "M": 62}  # days that a shop may be closed, by frequency, before its sales have ended
 log = logging.getLogger(__name__)
 Tell = Callable[[str], None]
@@ -134,22 +135,31 @@ def _read_others(settings: Settings, cutoff: date, night: _Night, tell: Tell) ->
     for name in settings.source_tables():
         if name == "sales":
             continue
-        raw = open_source(settings, name).read(None, None)
-        if name in ("items", "stores"):
-            night.tables[name] = night.take(name, screen_attributes(raw, name, name.removesuffix("s")))
-        elif name.startswith("signal_"):
-            declared = next(one for one in settings.extract.signals if f"signal_{one.name}" == name)
-            signals.append(night.take(name, screen_table(canonical.signal(raw, declared), name, SIGNALS)))
-        elif name == "stock":
-            clean = night.take(name, screen_table(canonical.stock(raw), name, STOCK))
-            night.tables[name] = canonical.out_of_stock(clean)
+        clean, read = _read_other(settings, name, last, night)
+        if name.startswith("signal_"):
+            signals.append(clean)
         else:
-            target = {"prices": PRICES, "promotions": PROMOTIONS, "events": EVENTS}[name]
-            rows = canonical.promotions(raw, last) if name == "promotions" else raw
-            night.tables[name] = night.take(name, screen_table(rows, name, target))
-        tell(f"{name}: {len(raw):,} rows read")
+            night.tables[name] = clean
+        tell(f"{name}: {read:,} rows read")
     if signals:
         night.tables["signals"] = pd.concat(signals, ignore_index=True)
+
+
+def _read_other(settings: Settings, name: str, last: pd.Timestamp, night: _Night) -> tuple[pd.DataFrame, int]:
+    """Clean rows of one table, and the number of rows read. last: day after which no promotion is followed."""
+    raw = open_source(settings, name).read(None, None)
+    if name in ("items", "stores"):
+        return night.take(name, screen_attributes(raw, name, name.removesuffix("s"))), len(raw)
+    if name.startswith("signal_"):
+        declared = next(one for one in settings.extract.signals if f"signal_{one.name}" == name)
+        return night.take(name, screen_table(canonical.signal(raw, declared), name, SIGNALS)), len(raw)
+    if name == "stock":
+        clean = night.take(name, screen_table(canonical.stock(raw), name, STOCK))
+        return canonical.out_of_stock(clean), len(raw)
+    target = {"prices": PRICES, "promotions": PROMOTIONS, "events": EVENTS}[name]
+    rows = canonical.promotions(raw, last) if name == "promotions" else raw
+    screen = partial(screen_table, name=name, target=target)
+    return night.take(name, screen_by_item(rows, screen, PART) if "item" in rows else screen(rows)), len(raw)
 
 
 def _keys(night: _Night) -> tuple[frozenset[str] | None, frozenset[str] | None]:

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from forecasting.errors import StoreError
 
+HASHED = 500_000  # rows at once: hashes take three times the room of what is hashed
 TEXT = pa.dictionary(pa.int32(), pa.string())
 
 
@@ -81,11 +82,14 @@ def digest(frame: pd.DataFrame) -> str:
     """SHA-256 over columns and rows, whatever the order of the rows and whether text is categorical or plain."""
     total = hashlib.sha256(f"{len(frame)} {[str(name) for name in frame]}".encode())
     if len(frame.columns):
-        hashed = pd.util.hash_pandas_object(frame, index=False).to_numpy()
         # The sum and the sum of scrambled hashes, both modulo 2^64: order does not matter, repeated rows do.
-        total.update(hashed.sum(dtype=np.uint64).tobytes())
-        scrambled = (hashed ^ (hashed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
-        total.update(scrambled.sum(dtype=np.uint64).tobytes())
+        sums = np.zeros(2, dtype=np.uint64)
+        for start in range(0, len(frame), HASHED):
+            hashed = pd.util.hash_pandas_object(frame.iloc[start : start + HASHED], index=False).to_numpy()
+            scrambled = (hashed ^ (hashed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
+            sums += np.array([hashed.sum(dtype=np.uint64), scrambled.sum(dtype=np.uint64)])
+        for one in sums:
+            total.update(one.tobytes())
     return total.hexdigest()
 
 
