@@ -30,15 +30,13 @@ class Screened:
 def together(parts: Sequence[tuple[Rows, Screened]]) -> Screened:
     """Parts of one table that went through the same rules, each with its rows' positions in the whole, as one."""
     report = pd.concat([part.report for _, part in parts], ignore_index=True)
-    counts = report.groupby(["table", "rule", "severity"], sort=False, as_index=False)[["read", "clean", "quarantined"]]
-    summed = counts.sum()
+    summed = report.groupby(["table", "rule", "severity"], sort=False, as_index=False)[list(REPORT[3:6])].sum()
     lines = [line(*row) for row in summed.itertuples(index=False, name=None)]
-    return Screened(
-        pd.concat([part.clean for _, part in parts], ignore_index=True),
-        pd.concat([part.quarantined.assign(row=at[part.quarantined["row"].astype(int)]) for at, part in parts])
-        .sort_values("row", kind="stable", ignore_index=True),
-        pd.DataFrame(lines, columns=list(REPORT)),
-    )  # fmt: skip
+    clean = pd.concat([part.clean for _, part in parts], ignore_index=True)
+    aside = [part.quarantined.assign(row=at[part.quarantined["row"].astype(int)]) for at, part in parts]
+    aside = [one for one in aside if len(one)] or aside[:1]  # an empty one has no types
+    quarantined = pd.concat(aside).sort_values("row", kind="stable", ignore_index=True)
+    return Screened(clean, quarantined, pd.DataFrame(lines, columns=list(REPORT)))
 
 
 def line(table: str, rule: str, severity: str, read: int, clean: int, quarantined: int) -> dict[str, Any]:

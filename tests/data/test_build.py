@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
+from hypothesis import settings as trials
 from hypothesis import strategies as st
 
+from forecasting.data.blocks import Scratch
 from forecasting.data.build import build_panel
 from forecasting.errors import CutoffError, SettingsError
 from forecasting.settings import Settings
+from tests.data.test_totals import same
 
 START = date(2026, 1, 5)  # a Monday
 NAN = np.nan
@@ -187,3 +192,27 @@ def test_a_panel_of_an_earlier_cutoff_is_the_later_one_cut(rows: list, cut: int,
     part = build_panel(tables, settings(closed=closed), early, "s")
     there = pd.Index(whole.unique_ids).get_indexer(part.unique_ids)
     np.testing.assert_array_equal(whole.until(early).y[there], part.y)
+
+
+@trials(deadline=None, max_examples=30)
+@given(st.integers(1, 40), st.sampled_from(["D", "W-MON"]), st.booleans())
+def test_pieces_of_any_size_and_matrices_in_files_are_the_panel_from_whole_tables(
+    size: int, frequency: str, on_disk: bool
+) -> None:
+    random = np.random.default_rng(size)
+    rows = [("AB"[k % 2], "S12"[k % 3], k // 2, float(random.poisson(1))) for k in range(90)]
+    prices = sales(*[(item, "S1", n, n % 5 + 1.0) for item in "AB" for n in range(0, 60, 9)]).rename(
+        columns={"y": "price"}
+    )
+    prices.loc[3, "store"] = ""  # of all stores, and on the same days as the other's
+    stock = sales(("A", "S1", 20, 0)).assign(in_stock=False)
+    tables = {"sales": sales(*rows), "prices": prices, "stock": stock}
+    cut = {
+        name: lambda table=tables[name]: (table.iloc[k : k + size] for k in range(0, len(table), size))
+        for name in ("sales", "prices")
+    }
+    wanted = settings({"prices": {}, "stock": {}}, frequency=frequency, levels=("store",))
+    whole = build_panel(tables, wanted, day(41), "s")
+    with TemporaryDirectory() as place:
+        scratch = Scratch(Path(place)) if on_disk else Scratch()
+        same(build_panel(tables | cut, wanted, day(41), "s", scratch), whole)

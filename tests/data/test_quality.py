@@ -7,9 +7,19 @@ from datetime import date
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import settings as trials
+from hypothesis import strategies as st
 
 from forecasting.data.gates import gates
-from forecasting.data.quality import Known, goes_on_until, screen_attributes, screen_sales, screen_table
+from forecasting.data.quality import (
+    Known,
+    goes_on_until,
+    screen_attributes,
+    screen_by_item,
+    screen_sales,
+    screen_table,
+)
 from forecasting.data.tables import PRICES, STOCK
 from forecasting.settings import SalesTable, Screen
 
@@ -199,3 +209,22 @@ def test_days_without_any_sale_are_reported() -> None:
     raw = shop({"S1": 0})
     raw = raw[~raw["ds"].between("2026-06-10", "2026-06-13")]
     assert gate(raw, "gap") == (False, "no sale anywhere: 4 days after 2026-06-09")
+
+
+@trials(deadline=None, max_examples=30)
+@given(st.integers(1, 30))
+def test_rows_screened_by_item_are_those_screened_whole(most: int) -> None:
+    items = ["A", "A ", "B", None, "", "C", "C", "A", "B", "D"] * 3
+    raw = pd.DataFrame(
+        {"item": items, "store": "S1", "ds": "2026-06-30", "price": [1, 2, "x", 4, 5, 6, 7, 8, 9, 1] * 3}
+    )
+    whole = screen_table(raw, "prices", PRICES)
+    parts = screen_by_item(raw, lambda rows: screen_table(rows, "prices", PRICES), most)
+    order = ["item", "ds", "price"]
+    text = {"item": "str", "store": "str"}
+    pd.testing.assert_frame_equal(
+        parts.clean.astype(text).sort_values(order, ignore_index=True),
+        whole.clean.astype(text).sort_values(order, ignore_index=True),
+    )
+    pd.testing.assert_frame_equal(parts.quarantined, whole.quarantined)
+    pd.testing.assert_frame_equal(parts.report, whole.report)

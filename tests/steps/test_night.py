@@ -13,6 +13,7 @@ from forecasting.data.tables import BACKTESTS, FORECAST_LEVELS, FORECAST_SUMS, F
 from forecasting.errors import PublishError, SettingsError
 from forecasting.settings import Settings, WarehouseSettings
 from forecasting.steps import forecast as forecasting_step
+from forecasting.steps import vintage
 from forecasting.steps.demo import tonight
 from forecasting.steps.extract import extract
 from forecasting.steps.monitor import monitor
@@ -107,6 +108,20 @@ def test_shards_and_parts_leave_what_the_whole_would(settings: Settings) -> None
     assert parts.groupby("run_id")["unique_id"].unique().map(lambda names: {name[-3:] for name in names}).to_dict() == {
         "night": {"S01"}, "again": {"S02"},
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [1, 3, 7])
+def test_shards_of_any_size_give_the_same_tables(
+    settings: Settings, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cutoff = tonight(settings)
+    night(settings, cutoff)
+    whole = contents(settings)
+    monkeypatch.setattr(vintage, "SERIES", 2)
+    forecast(
+        settings.model_copy(update={"forecast": settings.forecast.model_copy(update={"shard_series": size})}), cutoff
+    )
+    same(contents(settings), whole)
 
 
 def test_a_vintage_that_lacks_a_shard_is_not_published(settings: Settings) -> None:

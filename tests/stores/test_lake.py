@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -14,11 +15,13 @@ from deltalake import DeltaTable
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from forecasting.data import totals
 from forecasting.data.panel import Panel
 from forecasting.errors import CutoffError, StoreError
 from forecasting.settings import LakeSettings
 from forecasting.stores import frames
 from forecasting.stores.lake import Lake
+from tests.data.test_totals import same as same_numbers
 from tests.panels import panel_of, seasonal_panel
 
 MONDAY = date(2026, 3, 30)  # the window of the week after it lies in two months
@@ -317,6 +320,37 @@ def test_a_panel_is_mapped_and_outlives_its_replacement(lake: Lake, tmp_path: Pa
     same(lake.read_panel(panel.cutoff), other)
     same(mapped, panel)
     assert len(list(place.iterdir())) == 2
+
+
+def test_a_panel_comes_back_with_its_totals_mapped(lake: Lake):
+    panel = seasonal_panel()
+    panel = replace(panel, totals=totals.compute(panel))
+    lake.write_panel(panel)
+    found = lake.read_panel(panel.cutoff)
+    same(found, panel)
+    same_numbers(found, panel)
+    assert isinstance(found.totals["store"].units.base, np.memmap)
+
+
+def test_a_table_in_pieces_is_the_table(lake: Lake, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("forecasting.stores.lake.PIECE", 1)
+    snapshot = lake.commit(day(1), FIRST, None, {"prices": FIRST.rename(columns={"y": "price"})})
+    for name in ("sales", "prices"):
+        pieces = list(lake.pieces(snapshot.id, name))
+        assert {len(piece) for piece in pieces} == {1}
+        whole = lake.read(snapshot.id, name)
+        text = {"item": "str", "store": "str"}
+        found = pd.concat(pieces, ignore_index=True).astype(text)
+        pd.testing.assert_frame_equal(found, whole.astype(text))
+    assert list(lake.pieces(snapshot.id, "stock")) == []
+
+
+def test_scratch_room_goes_away(lake: Lake):
+    with lake.scratch() as scratch:
+        place = scratch.folder
+        scratch.array((2, 2))
+        assert len(list(place.iterdir())) == 1
+    assert not place.exists()
 
 
 def test_a_panel_half_written_is_not_there(lake: Lake):

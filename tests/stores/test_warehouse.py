@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from forecasting.data.tables import BACKTESTS, FORECASTS, QUALITY, RUNS, WAREHOUSE, Column, Table
 from forecasting.errors import StoreError, TableError
 from forecasting.settings import WarehouseSettings
-from forecasting.stores.changes import Change
+from forecasting.stores.changes import Change, Stream
 from forecasting.stores.warehouse import Warehouse
 
 CUTOFF = date(2026, 6, 30)
@@ -191,6 +191,25 @@ def test_a_frame_that_does_not_fit_is_refused_before_anything_is_touched(warehou
     with pytest.raises(TableError, match="is replaced by cutoff, not by unique_id"):
         warehouse.replace(FORECASTS, forecasts(), unique_id="a_1")
     pd.testing.assert_frame_equal(warehouse.read(FORECASTS), key_order(forecasts(), FORECASTS))
+
+
+def test_frames_one_after_the_other_are_one_partition(warehouse_settings):
+    warehouse = Warehouse(warehouse_settings)
+    warehouse.replace(FORECASTS, forecasts(mean=1.0), cutoff=CUTOFF)
+    frames = (forecasts(series=(name,), mean=2.0) for name in ("a_1", "b_1", "c_1"))
+    warehouse.publish([Stream(FORECASTS, frames, {"cutoff": CUTOFF})])
+    whole = forecasts(series=("a_1", "b_1", "c_1"), mean=2.0)
+    pd.testing.assert_frame_equal(warehouse.read(FORECASTS), key_order(whole, FORECASTS))
+
+
+def test_a_later_frame_that_does_not_fit_leaves_everything_as_it_was(warehouse_settings):
+    warehouse = Warehouse(warehouse_settings)
+    warehouse.replace(FORECASTS, forecasts(mean=1.0), cutoff=CUTOFF)
+    for wrong, error in ((forecasts("2026-06-29"), TableError), (forecasts(series=("a_1",)), StoreError)):
+        frames = iter([forecasts(mean=2.0), wrong])
+        with pytest.raises(error):
+            warehouse.publish([Stream(FORECASTS, frames, {"cutoff": CUTOFF})])
+        pd.testing.assert_frame_equal(warehouse.read(FORECASTS), key_order(forecasts(mean=1.0), FORECASTS))
 
 
 def test_latest_holds_the_newest_cutoff_only(warehouse_settings):
