@@ -25,7 +25,7 @@ from forecasting.sources import open_source
 from forecasting.sources.mapping import days_of
 from forecasting.steps.run import Run, record
 from forecasting.stores.changes import Change
-from forecasting.stores.commits import Snapshot
+from forecasting.stores.commits import Kept, Snapshot
 from forecasting.stores.lake import Lake
 from forecasting.stores.warehouse import Warehouse
 
@@ -42,7 +42,7 @@ Tell = Callable[[str], None]
 class _Night:
     """What has been read and screened so far."""
 
-    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    tables: dict[str, pd.DataFrame | Kept] = field(default_factory=dict)
     reports: list[pd.DataFrame] = field(default_factory=list)
     quarantined: list[pd.DataFrame] = field(default_factory=list)
 
@@ -65,7 +65,7 @@ def extract(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -
         newest = lake.newest_cutoff()
         since = _since(settings, lake.newest_cutoff(before=cutoff))
         night = _Night()
-        _read_others(settings, cutoff, night, tell)
+        _read_others(settings, cutoff, night, lake, tell)
         sales, read = _read_sales(settings, night, Known(cutoff, *_keys(night), newest), since)
         tell(f"sales: {read:,} rows read, {len(sales):,} days of series clean")
         broken = _broken(night)
@@ -127,8 +127,11 @@ def _read_sales(settings: Settings, night: _Night, known: Known, since: date | N
     return canonical.daily(clean, table), read
 
 
-def _read_others(settings: Settings, cutoff: date, night: _Night, tell: Tell) -> None:
-    """Everything but the sales, whole: attributes, prices, promotions, events, stock, signals."""
+def _read_others(settings: Settings, cutoff: date, night: _Night, lake: Lake, tell: Tell) -> None:
+    """Everything but the sales, whole: attributes, prices, promotions, events, stock, signals.
+
+    A long table goes to the lake at once; it belongs to no snapshot until the night is committed.
+    """
     frequency, signals = Frequency.parse(settings.panel.frequency), []
     horizon = frequency.range(frequency.last_complete(cutoff), settings.panel.horizon + 1)
     last = pd.Timestamp(frequency.end(horizon[-1]))
@@ -139,7 +142,7 @@ def _read_others(settings: Settings, cutoff: date, night: _Night, tell: Tell) ->
         if name.startswith("signal_"):
             signals.append(clean)
         else:
-            night.tables[name] = clean
+            night.tables[name] = lake.keep(name, clean) if name in LONG else clean
         tell(f"{name}: {read:,} rows read")
     if signals:
         night.tables["signals"] = pd.concat(signals, ignore_index=True)
@@ -163,11 +166,11 @@ def _read_other(settings: Settings, name: str, last: pd.Timestamp, night: _Night
 
 
 def _keys(night: _Night) -> tuple[frozenset[str] | None, frozenset[str] | None]:
-    items, stores = night.tables.get("items"), night.tables.get("stores")
-    return (
-        None if items is None else frozenset(items["item"].astype("str")),
-        None if stores is None else frozenset(stores["store"].astype("str")),
-    )
+    found: list[frozenset[str] | None] = []
+    for name in ("items", "stores"):
+        table = night.tables.get(name)
+        found.append(frozenset(table[name[:-1]].astype("str")) if isinstance(table, pd.DataFrame) else None)
+    return found[0], found[1]
 
 
 def _broken(night: _Night) -> list[str]:

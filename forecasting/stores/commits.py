@@ -39,6 +39,15 @@ class Commit:
     categorical: Mapping[str, list[str]]
 
 
+@dataclass(frozen=True)
+class Kept:
+    """A table that is written but belongs to no snapshot yet. version: None where it has no columns."""
+
+    digest: str
+    version: int | None
+    categorical: list[str]
+
+
 def version_with(commits: Iterable[Commit], name: str, digest: str) -> int | None:
     """Version of the table that already has this content."""
     return next((one.snapshot.versions.get(name) for one in commits if one.tables.get(name) == digest), None)

@@ -26,7 +26,7 @@ from forecasting.data.panel import Panel
 from forecasting.errors import CutoffError, StoreError, some
 from forecasting.settings import LakeSettings
 from forecasting.stores import frames
-from forecasting.stores.commits import Commit, Snapshot, commit_of, version_of, version_with
+from forecasting.stores.commits import Commit, Kept, Snapshot, commit_of, version_of, version_with
 from forecasting.stores.folder import Folder, delta_options
 from forecasting.stores.panels import Panels
 from forecasting.stores.shards import Shards
@@ -50,32 +50,41 @@ class Lake:
         self._options = delta_options(settings) or None
         self._panels, self._shards = Panels(self._folder), Shards(self._folder)
 
+    def keep(self, name: str, frame: pd.DataFrame) -> Kept:
+        """Write a table for a snapshot that `commit` will complete, so that it need not stay in memory until then.
+
+        Nobody sees it before that. What an earlier snapshot already has is not written again.
+        """
+        digest = frames.digest(frame)
+        version = version_with(self._commits(), name, digest)
+        if version is None and len(frame.columns):
+            version = self._write_table(name, frame)
+        return Kept(digest, version, frames.categorical(frame))
+
     def commit(
-        self, cutoff: date, sales: pd.DataFrame, since: date | None, tables: Mapping[str, pd.DataFrame]
+        self, cutoff: date, sales: pd.DataFrame, since: date | None, tables: Mapping[str, pd.DataFrame | Kept]
     ) -> Snapshot:
         """Replace the sales of `since`..`cutoff` (None: everything up to the cutoff) and keep the later ones.
 
-        sales: item, store, ds, y (units a day). tables: any other tables, each whole. Where the newest snapshot of this
-        cutoff already holds all of this, it is given back and nothing is written. Raises StoreError for sales outside
-        the window and for a table that cannot be stored.
+        sales: item, store, ds, y (units a day). tables: any other tables, each whole, or already kept. Where the newest
+        snapshot of this cutoff already holds all of this, it is given back and nothing is written. Raises StoreError
+        for sales outside the window and for a table that cannot be stored.
         """
         sales = _sales(sales, since, cutoff)
-        content, digests = frames.digest(sales), {name: frames.digest(frame) for name, frame in tables.items()}
+        content = frames.digest(sales)
+        kept = {name: one if isinstance(one, Kept) else self.keep(name, one) for name, one in tables.items()}
+        digests = {name: one.digest for name, one in kept.items()}
         commits = list(self._commits())
         same = next((one for one in commits if one.snapshot.cutoff == cutoff), None)
         if same and same.tables == digests and self._holds(same, sales, since, content):
             return same.snapshot
-        versions = {}
-        for name, frame in tables.items():
-            if len(frame.columns):
-                there = version_with(commits, name, digests[name])
-                versions[name] = self._write_table(name, frame) if there is None else there
+        versions = {name: one.version for name, one in kept.items() if one.version is not None}
         newest = commits[0].snapshot if commits else None
         whole = newest is None or (since is None and newest.cutoff <= cutoff)  # nothing of earlier snapshots remains
         record = {
             "cutoff": cutoff.isoformat(), "since": since.isoformat() if since else None, "content": content,
             "rows": len(sales), "versions": versions, "tables": digests,
-            "categorical": {name: frames.categorical(frame) for name, frame in tables.items()},
+            "categorical": {name: one.categorical for name, one in kept.items()},
         }  # fmt: skip
         base = "" if whole or newest is None else newest.digest
         stated = json.dumps([base, record["since"], record["cutoff"], content, digests], sort_keys=True)
