@@ -103,6 +103,14 @@ def fill(y: Array, season: int) -> Array:
     return np.nan_to_num(filled)
 
 
+def short_histories(forecast: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:
+    """NaN, which seasonal naive and window average give for a series shorter than they need, by its newest value."""
+    newest = history.groupby("unique_id", observed=True)["y"].last()
+    numbers = [name for name in forecast if name not in ("unique_id", "ds")]
+    filled = {name: forecast[name].fillna(forecast["unique_id"].map(newest)) for name in numbers}
+    return forecast.assign(**filled)
+
+
 def _matrix(table: pd.DataFrame, value: str, periods: pd.DatetimeIndex) -> tuple[Array, list[str]]:
     wide = table.pivot(index="unique_id", columns="ds", values=value).reindex(columns=periods)
     return wide.to_numpy(dtype=np.float64), [str(name) for name in wide.index]
