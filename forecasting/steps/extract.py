@@ -119,7 +119,9 @@ def _read_sales(settings: Settings, night: _Night, known: Known, since: date | N
         later = later[days > pd.Timestamp(newest) + pd.Timedelta(days=rules.future_days)]
         if len(later):
             raw = pd.concat([raw, later], ignore_index=True)
-    screened = screen_sales(raw, table, rules, known)
+    screen = partial(screen_sales, table=table, rules=rules, known=known)
+    # A line's id may repeat under another item, so lines that have one are compared all with all.
+    screened = screen(raw) if "line" in raw else screen_by_item(raw, screen, PART)
     read = len(raw)
     del raw
     report = gates(screened, table, settings.panel.frequency, rules, known)
