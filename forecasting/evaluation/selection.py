@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import sparse
 
 from forecasting.data.hierarchy import SERIES, Level, levels
 from forecasting.data.panel import Matrix, Panel
@@ -76,33 +77,36 @@ class _Level:
     """One hierarchy level of one fold, ready to score any weights: errors add up because forecasts do.
 
     The mean squared error of a group is a quadratic form of the weights of all classes' candidates, so it is computed
-    once. gram: (n_groups, m, m), where m counts candidates by class, or candidates alone for single series.
+    once, and scoring is one product of a matrix and a vector. A single series has one class, so that parts holds a
+    matrix a class, (n_series of it, n_candidates ** 2); groups have all: (n_groups, (n_classes x n_candidates) ** 2).
     """
 
     def __init__(self, level: Level, fold: _Fold) -> None:
-        known, seen = fold.known, np.isfinite(fold.actual)
+        known, kinds = fold.known, 1 if level.name == SERIES else len(CLASSES)
         self.alone = level.name == SERIES
         scale = metrics.scales(known.y if self.alone else level.sum(known.y), squared=True)
         weight = level.sum(metrics.lately(known)[:, None])[:, 0]
         good = np.isfinite(scale) & (weight > 0)
-        errors = []
-        for mean in fold.means:
-            error = np.where(seen, mean - fold.actual, 0)
-            parts = [error] if self.alone else [error * (fold.classes == k)[:, None] for k in range(len(CLASSES))]
-            errors.append([level.sum(part)[good] for part in parts])
+        count, candidates, horizon = fold.errors.shape
+        place = level.codes * kinds + (0 if self.alone else fold.classes)
+        adds_up = sparse.csr_array((np.ones(count), (place, np.arange(count))), (len(level.labels) * kinds, count))
         # Class by class, the candidates in their order: as the weights are laid out.
-        stack = np.stack([one[k] for k in range(len(errors[0])) for one in errors], axis=1)
-        self.gram = stack @ stack.transpose(0, 2, 1) / stack.shape[2]
-        self.classes = fold.classes[good] if self.alone else None
-        self.scale, self.weight = scale[good], weight[good] / max(float(weight[good].sum()), 1e-12)
+        stack = (adds_up @ fold.errors.reshape(count, -1)).reshape(len(level.labels), kinds * candidates, horizon)[good]
+        gram = (stack @ stack.transpose(0, 2, 1) / horizon).reshape(len(stack), -1).astype(np.float32)
+        order = np.argsort(fold.classes[good], kind="stable") if self.alone else np.arange(len(gram))
+        ends: Sequence[int] = (
+            np.searchsorted(fold.classes[good][order], np.arange(1, len(CLASSES))).tolist() if self.alone else []
+        )
+        self.parts = np.split(gram[order], ends)
+        self.scale, self.weight = scale[good][order], (weight[good] / max(float(weight[good].sum()), 1e-12))[order]
 
     def score(self, weights: Weights) -> float:
-        if self.classes is None:
-            squared = np.einsum("i,gij,j->g", weights.ravel(), self.gram, weights.ravel(), optimize=True)
-        else:
-            rows = weights[self.classes]
-            squared = (rows * (self.gram @ rows[:, :, None])[:, :, 0]).sum(axis=1)
-        return float((np.sqrt(np.maximum(squared, 0) / self.scale) * self.weight).sum())
+        each = weights if self.alone else weights.reshape(1, -1)
+        products = [
+            part @ np.outer(own, own).ravel().astype(np.float32) for part, own in zip(self.parts, each, strict=True)
+        ]
+        squared = np.maximum(np.concatenate(products), 0)
+        return float((np.sqrt(squared / self.scale) * self.weight).sum())
 
 
 class _Fold:
@@ -113,9 +117,12 @@ class _Fold:
         self.means = [test.means[number] for test in contest.tests]
         labels = demand_class(self.known)
         self.classes = np.array([CLASSES.index(label) for label in labels], dtype=np.intp)
+        error = np.stack(self.means, axis=1).astype(np.float64) - self.actual[:, None, :]
+        self.errors = np.where(np.isfinite(error), error, 0)  # (n_series, n_candidates, horizon), units
         season = min(self.known.frequency.season, max(1, len(self.known.periods) // 2))
         self.scales = metrics.scales(self.known.y, season)
         self.levels = {one.name: _Level(one, self) for one in levels(self.known.series, self.known.levels)}
+        del self.errors  # as large as all forecasts together, and not needed any more
 
     def mix(self, weights: Weights) -> Matrix:
         rows = weights.astype(np.float32)[self.classes]
