@@ -15,6 +15,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from forecasting.data.frequency import Frequency
 from forecasting.data.panel import Panel
 from forecasting.data.totals import level_of
 from forecasting.errors import ArtifactError, ModelError
@@ -62,7 +63,7 @@ class Arima:
         spare = max(0.0, self.settings.seconds - len(order) * quick)
         searches = min(len(order), int(spare / (whole - quick)))
         late = time.time() + LATE * self.settings.seconds
-        tasks = [[all_facts[number].to_json(), rank >= searches, late] for rank, number in enumerate(order)]
+        tasks = [[_sent(all_facts[number]), rank >= searches, late] for rank, number in enumerate(order)]
         count = workers(self.threads, searches * whole + (len(order) - searches) * quick)
         for number, (found, note) in zip(order, spread(fit_share, tasks, count), strict=True):
             label = str(level.labels[number])
@@ -101,7 +102,7 @@ class Arima:
             fitted = self.groups.get(str(labels[number]))
             if fitted is not None:
                 there.append(number)
-                given.append([fitted.to_json(), all_facts[number].to_json(), panel.frequency.season])
+                given.append([fitted.to_json(), _sent(all_facts[number]), panel.frequency.season])
                 continue
             note = self.notes.get(str(labels[number]), "not known when ARIMA was fitted")
             reasons[number] = f"{note}; seasonal mean instead"
@@ -134,9 +135,23 @@ class Arima:
         return model
 
 
+def _sent(facts: Facts) -> dict[str, Any]:
+    """Plain values, for another process."""
+    known = {name: values.tolist() for name, values in facts.known.items()}
+    days = facts.days.astype("datetime64[D]").astype(np.int64).tolist()
+    return {"y": facts.y.tolist(), "days": days, "frequency": facts.frequency.code, "known": known}
+
+
+def _received(content: dict[str, Any]) -> Facts:
+    """What `_sent` gave."""
+    days = np.array(content["days"], dtype=np.int64).astype("datetime64[D]")
+    known = {name: np.array(values, dtype=np.float64) for name, values in content["known"].items()}
+    return Facts(np.array(content["y"], dtype=np.float64), days, Frequency(content["frequency"]), known)
+
+
 def fit_share(tasks: list[Any]) -> list[Any]:
     """The model as JSON and a note of each [facts, whether least squares must do, time when it is too late]."""
-    return [_fit(Facts.from_json(facts), quick, late) for facts, quick, late in tasks]
+    return [_fit(_received(facts), quick, late) for facts, quick, late in tasks]
 
 
 def _fit(facts: Facts, quick: bool, late: float) -> tuple[dict[str, Any] | None, str]:
@@ -152,7 +167,7 @@ def _fit(facts: Facts, quick: bool, late: float) -> tuple[dict[str, Any] | None,
 
 def forecast_share(tasks: list[Any]) -> list[Any]:
     """The forecast and what is wrong with it of each [model, facts, season]."""
-    found = [_guarded(Fitted.from_json(model), Facts.from_json(facts), season) for model, facts, season in tasks]
+    found = [_guarded(Fitted.from_json(model), _received(facts), season) for model, facts, season in tasks]
     return [(mean.tolist(), why) for mean, why in found]
 
 

@@ -26,6 +26,7 @@ Vector = NDArray[np.float64]
 ITERATIONS = 50
 log = logging.getLogger(__name__)
 LEAST = 10  # observations
+DIFFERENCE = 1.5  # most variance of seasonal differences over that of demand, for them to be taken; noise alone: 2
 LARGEST = 0.97  # ARMA coefficient to start from
 CYCLES = {"D": 30.4369, "W": 365.25, "M": 365.25}  # days of the cycle that Fourier terms follow
 FAILURES = (ValueError, ArithmeticError, IndexError, np.linalg.LinAlgError)
@@ -63,19 +64,6 @@ class Facts:
     days: NDArray[np.datetime64]
     frequency: Frequency
     known: Mapping[str, Vector]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, for another process."""
-        known = {name: values.tolist() for name, values in self.known.items()}
-        days = self.days.astype("datetime64[D]").astype(np.int64).tolist()
-        return {"y": self.y.tolist(), "days": days, "frequency": self.frequency.code, "known": known}
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Self:
-        """What `to_json` gave."""
-        days = np.array(content["days"], dtype=np.int64).astype("datetime64[D]")
-        known = {name: np.array(values, dtype=np.float64) for name, values in content["known"].items()}
-        return cls(np.array(content["y"], dtype=np.float64), days, Frequency(content["frequency"]), known)
 
     def regressors(self, order: Order) -> Vector | None:
         """(n + horizon, k), or None where the order has none. Raises ModelError for a covariate that is gone."""
@@ -124,8 +112,11 @@ class Fitted:
 SMOOTHING = Fitted(Order((0, 1, 1)), (-0.9, 1e-6), scale=1.0, aicc=0.0, converged=True)
 
 
-def candidates(frequency: Frequency, observed: int) -> list[Order]:
-    """Orders worth trying on so many observations, the cheapest and most robust first; none for fewer than ten."""
+def candidates(frequency: Frequency, observed: int, strong: bool = True) -> list[Order]:
+    """Orders worth trying on so many observations, the most robust first; none for fewer than ten.
+
+    strong: the season is worth a difference, which doubles the noise where there is none.
+    """
     season = frequency.season
     if observed < LEAST:
         return []
@@ -133,7 +124,10 @@ def candidates(frequency: Frequency, observed: int) -> list[Order]:
         return [Order((0, 1, 1), fourier=2), Order((1, 0, 1), fourier=2), Order((1, 1, 1), fourier=2)]
     if frequency.code[0] != "W" and observed >= 3 * season:
         month = 2 if frequency.code == "D" and observed >= 60 else 0
-        return [Order(order, (0, 1, 1, season), month) for order in ((0, 1, 1), (1, 0, 1))]
+        if strong:
+            return [Order(order, (0, 1, 1, season), month) for order in ((0, 1, 1), (1, 0, 1))]
+        either = ((1, 0, 0, season), (0, 0, 0, 0))
+        return [Order(order, seasonal, month) for order in ((1, 0, 0), (1, 0, 1)) for seasonal in either]
     return [Order((0, 1, 1)), Order((1, 0, 0)), Order((1, 1, 1))]
 
 
@@ -143,16 +137,16 @@ def search(facts: Facts, quick: bool = False) -> Fitted | None:
     First the candidates of the frequency, then the best of them with the known covariates, then without Fourier
     terms; all at their least squares estimates. The best one goes on to maximum likelihood, unless `quick`.
     """
-    orders = candidates(facts.frequency, int(np.isfinite(facts.y).sum()))
-    if not orders:
+    season, observed = facts.frequency.season, int(np.isfinite(facts.y).sum())
+    strong = observed >= 3 * season and _wander(facts.y, season) < DIFFERENCE
+    if not (orders := candidates(facts.frequency, observed, strong)):
         return None
     scale = float(np.nanmean(np.abs(facts.y)))
     if float(np.nanstd(facts.y)) <= 1e-6 * scale:
         return replace(SMOOTHING, scale=scale or 1.0)
     scaled = replace(facts, y=facts.y / scale)
     common = _explained(scaled.y, orders)
-    best = _best(scaled, orders, common)
-    if best is None:
+    if (best := _best(scaled, orders, common)) is None:
         return None
     if varying := _varying(facts):
         best = _best(scaled, [replace(best.order, known=varying)], common, best) or best
@@ -161,6 +155,12 @@ def search(facts: Facts, quick: bool = False) -> Fitted | None:
     if not quick:
         best = _best(scaled, [best.order], common, likelihood=True) or best
     return replace(best, scale=scale)
+
+
+def _wander(y: Vector, season: int) -> float:
+    """Variance of seasonal differences over that of demand; 0 where nothing is left to difference."""
+    change = y[season:] - y[:-season]
+    return float(np.nanvar(change)) / max(float(np.nanvar(y)), 1e-30) if np.isfinite(change).any() else 0.0
 
 
 def _best(

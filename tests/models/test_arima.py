@@ -114,6 +114,14 @@ def test_candidates_are_few_and_need_ten_observations(code: str, count: int, exp
     assert len(candidates(Frequency(code), count)) == expected
 
 
+def test_a_season_that_is_hardly_there_is_not_differenced() -> None:
+    week = np.tile([0.4, 0.7, 0.9, 1.0, 1.1, 1.6, 1.3], DAYS // 7)
+    model = Arima().fit(panel_of([list(noisy(50 * week)), list(noisy(50))]), 7)
+    differences = [fitted.order.seasonal[1] for fitted in model.groups.values() if fitted]
+    assert differences == [1, 0]
+    assert len(candidates(Frequency("D"), 70, strong=False)) == 4
+
+
 def test_orders_read_like_the_books() -> None:
     assert str(Order((0, 1, 1), (0, 1, 1, 7), 2, ("promotion",))) == "(0,1,1)(0,1,1)7 + 2 Fourier + promotion"
     assert str(Order((1, 0, 0))) == "(1,0,0)"
@@ -183,6 +191,6 @@ def test_the_file_holds_orders_and_parameters_that_a_person_can_read(tmp_path) -
     content = json.loads((tmp_path / "arima.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)
     assert content["level"] == "series"
     assert set(content["groups"]) == {"A", "B", "C"}
-    assert content["groups"]["A"]["order"]["seasonal"] == [0, 1, 1, 7]
+    assert content["groups"]["B"]["order"]["seasonal"] == [0, 1, 1, 7]
     assert content["groups"]["C"] is None
     assert content["notes"]["C"] == "too short or degenerate for ARIMA"
