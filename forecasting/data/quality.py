@@ -6,7 +6,7 @@ The first rule that a row breaks counts, so read = clean + quarantined, by table
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -112,8 +112,12 @@ def screen_by_item(raw: pd.DataFrame, screen: Callable[[pd.DataFrame], Screened]
     if parts <= 1:
         return screen(raw)
     part = filled(raw["item"]).cat.codes.to_numpy() % parts
-    positions = [np.flatnonzero(part == number) for number in range(parts)]
-    return together([(rows, screen(raw.iloc[rows].reset_index(drop=True))) for rows in positions])
+    found = []
+    for number in range(parts):
+        rows = np.flatnonzero(part == number)
+        one = screen(raw.iloc[rows].reset_index(drop=True))
+        found.append(replace(one, quarantined=one.quarantined.assign(row=rows[one.quarantined["row"].astype(int)])))
+    return together(found)
 
 
 def screen_attributes(raw: pd.DataFrame, name: str, key: str) -> Screened:

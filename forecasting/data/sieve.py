@@ -27,16 +27,20 @@ class Screened:
     report: pd.DataFrame
 
 
-def together(parts: Sequence[tuple[Rows, Screened]]) -> Screened:
-    """Parts of one table that went through the same rules, each with its rows' positions in the whole, as one."""
-    report = pd.concat([part.report for _, part in parts], ignore_index=True)
+def together(parts: Sequence[Screened]) -> Screened:
+    """Parts of one table that went through the same rules, as one; `row` counts in the whole. The parts are used up."""
+    report = pd.concat([part.report for part in parts], ignore_index=True)
     summed = report.groupby(["table", "rule", "severity"], sort=False, as_index=False)[list(REPORT[3:6])].sum()
     lines = [line(*row) for row in summed.itertuples(index=False, name=None)]
-    clean = pd.concat([part.clean for _, part in parts], ignore_index=True)
-    aside = [part.quarantined.assign(row=at[part.quarantined["row"].astype(int)]) for at, part in parts]
-    aside = [one for one in aside if len(one)] or aside[:1]  # an empty one has no types
+    aside = [part.quarantined for part in parts if len(part.quarantined)] or [parts[0].quarantined]
     quarantined = pd.concat(aside).sort_values("row", kind="stable", ignore_index=True)
-    return Screened(clean, quarantined, pd.DataFrame(lines, columns=list(REPORT)))
+    # A column at a time, which then leaves the parts: two whole tables would be there at once otherwise.
+    clean: dict[str, pd.Series] = {}
+    for name in map(str, list(parts[0].clean)):
+        columns: list[pd.Series] = [part.clean.pop(name) for part in parts]
+        clean[name] = pd.concat(columns, ignore_index=True)
+        del columns
+    return Screened(pd.DataFrame(clean, copy=False), quarantined, pd.DataFrame(lines, columns=list(REPORT)))
 
 
 def line(table: str, rule: str, severity: str, read: int, clean: int, quarantined: int) -> dict[str, Any]:
