@@ -259,7 +259,7 @@ def forecast(fitted: Fitted, facts: Facts) -> Vector:
             facts.y / fitted.scale, None if exog is None else exog[:known], order=order.order,
             seasonal_order=order.seasonal, trend=order.trend, enforce_invertibility=False,
         )  # fmt: skip
-        result = model.filter(np.array(fitted.params))
+        result = model.filter(np.array(fitted.params), cov_type="none")
         mean: Vector = result.forecast(len(facts.days) - known, exog=None if exog is None else exog[known:])
     return mean * fitted.scale
 
