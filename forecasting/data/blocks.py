@@ -5,16 +5,21 @@ A page of a mapped file counts as this process's memory from its first reading o
 
 from __future__ import annotations
 
+import ctypes
 import mmap
+import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
+TRIM, MAPPED, LARGE = -1, -3, 4 << 20  # glibc's M_TRIM_THRESHOLD and M_MMAP_THRESHOLD; bytes from which on they hold
 ROWS = 4096  # of a block: a few MB a matrix. Sums are added up block by block, so another size may change last digits
 
 
@@ -51,3 +56,17 @@ def release(*arrays: NDArray[Any]) -> None:
             base = base.base
         if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
             base.madvise(mmap.MADV_DONTNEED)
+
+
+@cache
+def lean() -> None:
+    """What is freed goes back to the machine at once, in this process from now on: a step's peak is what it needs.
+
+    Otherwise glibc keeps freed blocks of up to 32 MB for later, and Arrow all of its own: half a night's peak.
+    """
+    pa.set_memory_pool(pa.system_memory_pool())
+    if sys.platform == "linux":
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+        if mallopt is not None:
+            mallopt(TRIM, LARGE)
+            mallopt(MAPPED, LARGE)

@@ -117,6 +117,7 @@ def screen_by_item(raw: pd.DataFrame, screen: Callable[[pd.DataFrame], Screened]
         rows = np.flatnonzero(part == number)
         one = screen(raw.iloc[rows].reset_index(drop=True))
         found.append(replace(one, quarantined=one.quarantined.assign(row=rows[one.quarantined["row"].astype(int)])))
+    del raw  # where the caller handed it over, it goes before the parts are put together
     return together(found)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from forecasting.data import canonical
+from forecasting.data.blocks import lean
 from forecasting.data.build import build_panel
 from forecasting.data.frequency import Frequency
 from forecasting.data.gates import gates
@@ -32,7 +33,7 @@ from forecasting.stores.warehouse import Warehouse
 # Nothing of a stopped night was taken in, so its rows are still at the source: examples are enough.
 KEPT_OF_STOPPED = 1_000
 LONG = ("sales", "prices")  # tables with a row a series and day, or nearly
-PART = 1_000_000  # rows that are screened at once
+PART = 500_000  # rows that are screened at once
 GAPS = {"D": 7, "W": 14, "M": 62}  # days that a shop may be closed, by frequency, before its sales have ended
 log = logging.getLogger(__name__)
 Tell = Callable[[str], None]
@@ -60,6 +61,7 @@ def extract(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -
     what cannot be read, DataQualityError where a stopping rule is broken: nothing is committed then, and the quality
     tables say why.
     """
+    lean()
     with record(settings, run, "extract", cutoff) as outcome:
         lake = Lake(settings.lake)
         newest = lake.newest_cutoff()
@@ -162,9 +164,12 @@ def _read_other(settings: Settings, name: str, last: pd.Timestamp, night: _Night
         clean = night.take(name, screen_table(canonical.stock(raw), name, STOCK))
         return canonical.out_of_stock(clean), len(raw)
     target = {"prices": PRICES, "promotions": PROMOTIONS, "events": EVENTS}[name]
-    rows = canonical.promotions(raw, last) if name == "promotions" else raw
+    rows, read = [canonical.promotions(raw, last) if name == "promotions" else raw], len(raw)
+    del raw
     screen = partial(screen_table, name=name, target=target)
-    return night.take(name, screen_by_item(rows, screen, PART) if "item" in rows else screen(rows)), len(raw)
+    if "item" not in rows[0]:
+        return night.take(name, screen(rows.pop())), read
+    return night.take(name, screen_by_item(rows.pop(), screen, PART)), read
 
 
 def _keys(night: _Night) -> tuple[frozenset[str] | None, frozenset[str] | None]:

@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forecasting import models
+from forecasting.data.blocks import lean
 from forecasting.data.panel import Panel
 from forecasting.data.tables import FORECAST_LEVELS, FORECAST_SUMS, FORECASTS
 from forecasting.errors import PublishError, SettingsError, some
@@ -61,6 +62,7 @@ def predict(
     settings: Settings, cutoff: date, shard: Mapping[str, Any], run: Run, tell: Tell = log.info
 ) -> dict[str, Any]:
     """Forecast one shard of `plan` into the lake's staging area. Returns shard, rows, version."""
+    lean()
     lake = Lake(settings.lake)
     panel = lake.read_panel(whole_periods(settings, cutoff))
     rows = _wanted(settings, panel)[shard["start"] : shard["stop"]]
@@ -81,6 +83,7 @@ def publish(settings: Settings, cutoff: date, run: Run) -> dict[str, Any]:
     With `forecast.series` only these series are replaced in the vintage that is there. Returns cutoff, snapshot, rows,
     series, statuses. Raises PublishError where a series lacks a row or a row its status.
     """
+    lean()
     cutoff = whole_periods(settings, cutoff)
     with record(settings, run, "forecast", cutoff) as outcome:
         lake, warehouse = Lake(settings.lake), Warehouse(settings.warehouse)
