@@ -19,6 +19,7 @@ from forecasting.evaluation.backtest import Backtest, Plan
 from forecasting.models.blend import NO_CLASSES, ByClass, shares
 
 SHARES = 4  # weights are multiples of 1/4: few enough that the best is not found by chance
+NEAR = 0.01  # share by which weights may miss the lowest value of the metric and still count as equally good
 GAIN = 0.003  # share by which weights of a class must better the metric, so that chance does not choose them
 LEAST_SOLD = 0.02  # of recent sales, for a class to have weights of its own
 CLASSES = DEMAND_CLASSES
@@ -154,7 +155,7 @@ class _Fold:
 
 
 def choose(contest: Contest, metric: str, blend: bool) -> Choice:
-    """The weights with the lowest mean of `metric` over the folds; a single candidate wins a tie.
+    """The weights with the lowest mean of `metric` over the folds, or the mean of all that come within NEAR of it.
 
     Each demand class gets weights of its own where that gains enough.
     """
@@ -162,7 +163,11 @@ def choose(contest: Contest, metric: str, blend: bool) -> Choice:
     folds = [_Fold(contest, number) for number in range(len(contest.plan.folds))]
     options = list(_weightings(names, blend))
     everywhere = [np.tile(option, (len(CLASSES), 1)) for option in options]
-    best, same = min(((_value(folds, metric, one), one) for one in everywhere), key=lambda found: round(found[0], 9))
+    values = np.array([round(_value(folds, metric, one), 9) for one in everywhere])
+    # Among weights that do as well, chance decides which is lowest; their mean is what they have in common.
+    near = np.flatnonzero(values <= values.min() * (1 + NEAR))
+    same = everywhere[int(values.argmin())] if len(near) == 1 else np.mean([everywhere[k] for k in near], axis=0)
+    best = _value(folds, metric, same)
     sold = _sold(folds[-1])
     weights = same
     if blend:

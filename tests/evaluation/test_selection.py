@@ -83,3 +83,14 @@ def test_scores_are_those_of_the_metrics(seed: int) -> None:
     pd.testing.assert_series_equal(found, expected.loc[found.index], check_names=False, rtol=1e-4)
     wape = last.loc[last["metric"] == "wape", "value"].item()
     assert wape == pytest.approx(metrics.wape(actual, mixed), rel=1e-5)
+
+
+def test_candidates_that_do_equally_well_share_the_weight() -> None:
+    contest = two_kinds()
+    good, bad = contest.mix({"loud": 1.0}, 0), contest.mix({"quiet": 1.0}, 0)
+    good[20:] /= 3
+    bad[20:] *= 3
+    named = (("one", good), ("other", good), ("bad", bad))
+    tests = [_backtest(name, contest.panel, contest.plan, mean) for name, mean in named]
+    choice = choose(replace(contest, tests=tests), "wrmsse", blend=True)
+    assert dict(choice.weights) == pytest.approx({"one": 0.5, "other": 0.5})
