@@ -101,7 +101,7 @@ class Boosted:
             data = self.dataset(rows, parameters)
             del rows  # LightGBM has binned them by now
             boosters.append(lgb.train(parameters, data, num_boost_round=self.settings.trees, callbacks=[ends]))
-            if (done := boosters[-1].current_iteration()) < self.settings.trees:
+            if (done := boosters[-1].current_iteration()) < self.settings.trees and ends.over():
                 gave_up.append(f"booster {bag + 1} after {done} of {self.settings.trees} trees")
         self._boosters = boosters
         self.spec |= {"bags": len(boosters), "gave_up": gave_up, **spec}

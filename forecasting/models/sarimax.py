@@ -22,9 +22,9 @@ from statsmodels.tsa.statespace.sarimax import SARIMAX
 from forecasting.data.frequency import Frequency
 from forecasting.errors import ModelError, some
 
+log = logging.getLogger(__name__)
 Vector = NDArray[np.float64]
 ITERATIONS = 50
-log = logging.getLogger(__name__)
 LEAST = 10  # observations
 DIFFERENCE = 1.5  # most variance of seasonal differences over that of demand, for them to be taken; noise alone: 2
 LARGEST = 0.97  # ARMA coefficient to start from
@@ -135,9 +135,8 @@ def search(facts: Facts, quick: bool = False) -> Fitted | None:
     """The order with the lowest AICc, on the observations that all candidates explain; None where none can be fitted.
 
     First the candidates of the frequency, then the best of them with the known covariates, then without Fourier
-    terms; all at their least squares estimates. The best one goes on to maximum likelihood, unless `quick`, and but for
-    weeks, whose orders have no seasonal part: there it takes twice the time for the same error (vn2, two cutoffs: MASE
-    0.7791 and 0.7593 with it, 0.7796 and 0.7583 without).
+    terms; all at their least squares estimates. The best one goes on to maximum likelihood, unless `quick`, and not for
+    weeks: twice the time for the same error (vn2, two cutoffs: MASE 0.7791, 0.7593 with it, 0.7796, 0.7583 without).
     """
     season, observed = facts.frequency.season, int(np.isfinite(facts.y).sum())
     strong = observed >= 3 * season and _wander(facts.y, season) < DIFFERENCE
@@ -146,8 +145,7 @@ def search(facts: Facts, quick: bool = False) -> Fitted | None:
     scale = float(np.nanmean(np.abs(facts.y)))
     if float(np.nanstd(facts.y)) <= 1e-6 * scale:
         return replace(SMOOTHING, scale=scale or 1.0)
-    scaled = replace(facts, y=facts.y / scale)
-    common = _explained(scaled.y, orders)
+    scaled, common = replace(facts, y=facts.y / scale), _explained(facts.y, orders)
     if (best := _best(scaled, orders, common)) is None:
         return None
     if varying := _varying(facts):
@@ -156,8 +154,7 @@ def search(facts: Facts, quick: bool = False) -> Fitted | None:
         best = _best(scaled, [replace(best.order, fourier=0)], common, best) or best
     if quick or facts.frequency.code[0] == "W":
         return replace(best, scale=scale, converged=True)  # least squares did all that was asked of it
-    best = _best(scaled, [best.order], common, likelihood=True) or best
-    return replace(best, scale=scale)
+    return replace(_best(scaled, [best.order], common, likelihood=True) or best, scale=scale)
 
 
 def _wander(y: Vector, season: int) -> float:
