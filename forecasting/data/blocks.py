@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-TRIM, MAPPED, LARGE = -1, -3, 4 << 20  # glibc's M_TRIM_THRESHOLD and M_MMAP_THRESHOLD; bytes from which on they hold
+TRIM, MAPPED, LARGE = -1, -3, 1 << 20  # glibc's M_TRIM_THRESHOLD and M_MMAP_THRESHOLD; bytes from which on they hold
 ROWS = 4096  # of a block: a few MB a matrix. Sums are added up block by block, so another size may change last digits
 
 

@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.data.blocks import blocks
+from forecasting.data.blocks import blocks, release
 from forecasting.data.panel import Matrix, Panel
 from forecasting.features.history import window_mean, window_std
 from forecasting.models.base import QUANTILES
@@ -82,6 +82,7 @@ class Calibration:
             size = _floor(mean[part])
             ratios = kept[bucket[None, :], spread[:, None], np.searchsorted(self.sizes, size)]
             result[part] = ratios * np.where(mean[part] > 0, size, 0)[..., None]
+            release(panel.y)
         return result
 
     def to_json(self) -> dict[str, Any]:
