@@ -92,7 +92,7 @@ def _unseen(tables: Tables, settings: Settings, grid: Grid, by_period: Matrix, e
         closed = _closed(sold, opened)
     out = np.empty(0, dtype=np.intp)
     if len(stock := whole(tables, "stock")):
-        out = _out_of_stock(stock, grid, daily=settings.extract.sales.grain == "transactions")
+        out = out_of_stock(stock, grid, daily=settings.extract.sales.grain == "transactions")
     return _Unseen(started, np.asarray(store, dtype=np.intp), closed, out)
 
 
@@ -114,7 +114,7 @@ def _closed(sold: NDArray[np.float64], opened: Positions) -> Flags:
     return closed
 
 
-def _out_of_stock(stock: pd.DataFrame, grid: Grid, daily: bool) -> Positions:
+def out_of_stock(stock: pd.DataFrame, grid: Grid, daily: bool) -> Positions:
     """Sorted flat positions where nothing could be bought; a longer period needs half of its days without stock."""
     rows, columns, _ = grid.cells(stock[~stock["in_stock"].astype(bool)])
     periods = len(grid.periods)

@@ -217,6 +217,23 @@ SCORES = Table(
     partition=("cutoff",),
 )
 
+LOST_DEMAND = Table(
+    "lost_demand",
+    "Periods without stock since the first vintage: what the newest vintage before them expected, and what was sold.",
+    {
+        "cutoff": Column("date", "cutoff of the vintage that expected it"),
+        "unique_id": UNIQUE_ID,
+        "ds": DS,
+        "sold": Column("number", "units sold all the same", UNITS),
+        "expected": Column("number", "demand that the vintage expected", UNITS),
+        "lost": Column("number", "expected less sold, never below 0", UNITS),
+        "model_version": _text("version that made the vintage"),
+        "run_id": RUN_ID,
+    },
+    key=("cutoff", "unique_id", "ds"),
+    partition=("cutoff",),
+)
+
 QUALITY = Table(
     "quality",
     "What screening saw, a row a table and rule: read = clean + quarantined.",
@@ -275,7 +292,7 @@ RUNS = Table(
     partition=("run_id", "step"),
 )
 
-WAREHOUSE = (FORECASTS, FORECAST_LEVELS, FORECAST_SUMS, BACKTESTS, SCORES, QUALITY, QUARANTINE, RUNS)
+WAREHOUSE = (FORECASTS, FORECAST_LEVELS, FORECAST_SUMS, BACKTESTS, SCORES, LOST_DEMAND, QUALITY, QUARANTINE, RUNS)
 
 # ---------------------------------------------------------------- lake
 

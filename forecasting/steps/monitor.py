@@ -1,4 +1,4 @@
-"""Monitor: score past vintages against the actuals that are known by now."""
+"""Monitor: score past vintages against the actuals that are known by now, and count what stock-outs cost."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ import pandas as pd
 
 from forecasting.data.hierarchy import SERIES, levels
 from forecasting.data.panel import Matrix, Panel
-from forecasting.data.tables import FORECASTS, SCORES
+from forecasting.data.tables import FORECASTS, LOST_DEMAND, SCORES
 from forecasting.evaluation import metrics
 from forecasting.models.base import QUANTILES
 from forecasting.models.naive import SeasonalNaive
 from forecasting.settings import Settings
 from forecasting.steps.run import Run, record, whole_periods
+from forecasting.steps.stockouts import Stockouts
 from forecasting.steps.vintage import QUANTILE_COLUMNS
 from forecasting.stores.changes import Change
 from forecasting.stores.lake import Lake
@@ -30,49 +31,56 @@ Tell = Callable[[str], None]
 
 
 def monitor(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -> dict[str, Any]:
-    """Score the newest vintages before `cutoff` on the periods known by it. Returns cutoff, vintages, rows."""
+    """Score the newest vintages before `cutoff` on the periods known by it. Returns cutoff, vintages, rows, lost."""
     cutoff = whole_periods(settings, cutoff)
     with record(settings, run, "monitor", cutoff) as outcome:
         warehouse = Warehouse(settings.warehouse)
         panel = Lake(settings.lake).read_panel(cutoff)
         outcome.snapshot = panel.snapshot
-        changes = []
-        for vintage in warehouse.cutoffs(before=cutoff, most=settings.monitor.vintages):
-            if vintage < panel.frequency.end(panel.periods[0]):
-                continue
-            table = _score(panel, vintage, warehouse, run)
+        vintages = [
+            day
+            for day in warehouse.cutoffs(before=cutoff, most=settings.monitor.vintages)
+            if day >= panel.frequency.end(panel.periods[0])
+        ]
+        changes, lost, newer = [], 0.0, None
+        stockouts = Stockouts.of(Lake(settings.lake), settings, panel, min(vintages, default=cutoff))
+        for vintage in sorted(vintages, reverse=True):
+            numbers, version = _vintage(panel, vintage, warehouse)
+            table, without = _score(panel, vintage, numbers), stockouts.lost(vintage, newer, numbers["mean"])
+            told = {"cutoff": pd.Timestamp(vintage), "model_version": version, "run_id": run.run_id}
             if len(table):
-                changes.append(Change(SCORES, table, {"cutoff": pd.Timestamp(vintage)}))
+                scores = table.assign(scored_at=pd.Timestamp(cutoff), **told)
+                changes.append(Change(SCORES, scores, {"cutoff": pd.Timestamp(vintage)}))
                 tell(f"vintage {vintage}: {len(table)} scores")
+            changes.append(Change(LOST_DEMAND, without.assign(**told), {"cutoff": pd.Timestamp(vintage)}))
+            lost, newer = lost + float(without["lost"].sum()), vintage
         warehouse.publish(changes)
-        outcome.rows = sum(len(change.frame) for change in changes)
-        outcome.message = f"{len(changes)} vintages scored"
-        return {"cutoff": cutoff.isoformat(), "vintages": len(changes), "rows": outcome.rows}
+        scored = [len(change.frame) for change in changes if change.table is SCORES]
+        outcome.rows = sum(scored)
+        outcome.message = f"{len(scored)} vintages scored; {lost:,.0f} units lost to stock-outs since {newer}"
+        return {"cutoff": cutoff.isoformat(), "vintages": len(scored), "rows": outcome.rows, "lost": round(lost, 1)}
 
 
-def _score(panel: Panel, vintage: date, warehouse: Warehouse, run: Run) -> pd.DataFrame:
-    """Scores of one vintage: a row a level, group, bucket and metric."""
+def _vintage(panel: Panel, vintage: date, warehouse: Warehouse) -> tuple[dict[str, Matrix], str]:
+    """A published vintage as (n_series, horizon) matrices by column, NaN for series it lacks, and its model version."""
     columns = ["unique_id", "horizon", "mean", *QUANTILE_COLUMNS, "model_version"]
     forecasts = warehouse.read(FORECASTS, columns, cutoff=pd.Timestamp(vintage))
-    horizon = int(forecasts["horizon"].max())
     rows = pd.Index(panel.unique_ids).get_indexer(pd.Index(forecasts["unique_id"]))
     there = rows >= 0
     at = (rows[there], forecasts["horizon"].to_numpy(dtype=int)[there] - 1)
-    shape = (len(panel.y), horizon)
     numbers = {}
     for name in ("mean", *QUANTILE_COLUMNS):
-        matrix = np.full(shape, np.nan, dtype=np.float32)
-        matrix[at] = forecasts[name].to_numpy(dtype=np.float32)[there]
-        numbers[name] = matrix
+        numbers[name] = np.full((len(panel.y), int(forecasts["horizon"].max())), np.nan, dtype=np.float32)
+        numbers[name][at] = forecasts[name].to_numpy(dtype=np.float32)[there]
+    return numbers, str(forecasts["model_version"].iloc[0])
+
+
+def _score(panel: Panel, vintage: date, numbers: dict[str, Matrix]) -> pd.DataFrame:
+    """Scores of one vintage: a row a level, group, bucket and metric."""
+    horizon = numbers["mean"].shape[1]
     actual = np.where(np.isfinite(numbers["mean"]), panel.after(vintage, horizon), np.nan).astype(np.float32)
     naive = SeasonalNaive().predict(panel.until(vintage), horizon).mean
-    table = pd.DataFrame(_rows(panel, actual, numbers, naive))
-    if table.empty:
-        return table
-    version = str(forecasts["model_version"].iloc[0])
-    return table.assign(
-        cutoff=pd.Timestamp(vintage), scored_at=pd.Timestamp(panel.cutoff), model_version=version, run_id=run.run_id
-    )
+    return pd.DataFrame(_rows(panel, actual, numbers, naive))
 
 
 def _rows(panel: Panel, actual: Matrix, numbers: dict[str, Matrix], naive: Matrix) -> Iterator[dict[str, Any]]:

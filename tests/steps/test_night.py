@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from forecasting import settings as configuration
-from forecasting.data.tables import BACKTESTS, FORECAST_LEVELS, FORECAST_SUMS, FORECASTS, RUNS, SCORES
+from forecasting.data.tables import BACKTESTS, FORECAST_LEVELS, FORECAST_SUMS, FORECASTS, LOST_DEMAND, RUNS, SCORES
 from forecasting.errors import PublishError, SettingsError
 from forecasting.settings import Settings, WarehouseSettings
 from forecasting.steps import forecast as forecasting_step
@@ -47,7 +47,7 @@ def contents(settings: Settings) -> dict[str, pd.DataFrame]:
     warehouse = Warehouse(settings.warehouse)
     return {
         table.name: warehouse.read(table).sort_values(list(table.key), ignore_index=True)
-        for table in (FORECASTS, FORECAST_LEVELS, FORECAST_SUMS, BACKTESTS, SCORES)
+        for table in (FORECASTS, FORECAST_LEVELS, FORECAST_SUMS, BACKTESTS, SCORES, LOST_DEMAND)
     }
 
 
