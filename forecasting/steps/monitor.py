@@ -47,18 +47,22 @@ def monitor(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -
         for vintage in sorted(vintages, reverse=True):
             numbers, version = _vintage(panel, vintage, warehouse)
             table, without = _score(panel, vintage, numbers), stockouts.lost(vintage, newer, numbers["mean"])
-            told = {"cutoff": pd.Timestamp(vintage), "model_version": version, "run_id": run.run_id}
+            day = pd.Timestamp(vintage)
             if len(table):
-                scores = table.assign(scored_at=pd.Timestamp(cutoff), **told)
-                changes.append(Change(SCORES, scores, {"cutoff": pd.Timestamp(vintage)}))
+                scores = table.assign(scored_at=pd.Timestamp(cutoff))
+                changes.append(Change(SCORES, _told(scores, day, version, run), {"cutoff": day}))
                 tell(f"vintage {vintage}: {len(table)} scores")
-            changes.append(Change(LOST_DEMAND, without.assign(**told), {"cutoff": pd.Timestamp(vintage)}))
+            changes.append(Change(LOST_DEMAND, _told(without, day, version, run), {"cutoff": day}))
             lost, newer = lost + float(without["lost"].sum()), vintage
         warehouse.publish(changes)
         scored = [len(change.frame) for change in changes if change.table is SCORES]
         outcome.rows = sum(scored)
         outcome.message = f"{len(scored)} vintages scored; {lost:,.0f} units lost to stock-outs since {newer}"
         return {"cutoff": cutoff.isoformat(), "vintages": len(scored), "rows": outcome.rows, "lost": round(lost, 1)}
+
+
+def _told(table: pd.DataFrame, day: pd.Timestamp, version: str, run: Run) -> pd.DataFrame:
+    return table.assign(cutoff=day, model_version=version, run_id=run.run_id)
 
 
 def _vintage(panel: Panel, vintage: date, warehouse: Warehouse) -> tuple[dict[str, Matrix], str]:

@@ -63,7 +63,8 @@ class Stockouts:
             "expected": expected,
             "lost": np.maximum(expected - sold, 0),
         }
-        return pd.DataFrame(table)[known]
+        found: pd.DataFrame = pd.DataFrame(table).loc[known]
+        return found
 
 
 def _sold(lake: Lake, snapshot: str, grid: Grid, cells: NDArray[np.intp]) -> NDArray[np.float64]:
