@@ -154,7 +154,7 @@ class LightgbmSettings(Section):
     """`[train.lightgbm]`: of every LightGBM candidate."""
 
     rows: Count = Field(600_000, description="training rows of a booster at most (series x cutoff x horizon, sampled)")
-    bags: Count = Field(2, description="boosters that are averaged, each on rows of its own")
+    bags: int | None = Field(None, ge=1, description="boosters that are averaged; not set = 1, 3 where rows are few")
     trees: Count = Field(150, description="boosting rounds")
     leaves: int | None = Field(None, ge=2, description="leaves of a tree at most; not set = 63, 31 for few rows")
     learning_rate: float = Field(0.08, gt=0, le=1, description="share of each tree that counts")
