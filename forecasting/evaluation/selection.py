@@ -19,7 +19,7 @@ from forecasting.evaluation.backtest import Backtest, Plan
 from forecasting.models.blend import NO_CLASSES, ByClass, shares
 
 NEAR = 0.01  # share by which weights may miss the lowest value of the metric and still count as equally good
-GOOD = 0.15  # the same for a single candidate, to count as one that may well be the best on what comes
+GOOD = 0.05  # the same for a single candidate, to count as one that may well be the best on what comes
 GAIN = 0.03  # share by which weights of a class must better the metric, so that chance does not choose them
 LEAST_SOLD = 0.02  # of recent sales, for a class to have weights of its own
 CLASSES = DEMAND_CLASSES
