@@ -1,7 +1,7 @@
 """# Monitor: how good were we?
 
 Scores past vintages against the sales that are known by now: table `scores`, by level, group and distance, beside
-seasonal naive.
+seasonal naive. Then judges the challengers that are watched beside the champion: table `judgements`.
 
 *Starts* when a vintage is published, or by hand.
 """
@@ -28,7 +28,17 @@ def monitor():
 
             return step(settings, cutoff, run)
 
-    score_past_vintages()
+    @task
+    def watch_shadows(**context):
+        """Challengers beside the champion; one that has proven better takes over, or a person is asked."""
+        with house.night(context) as (settings, cutoff, run):
+            from forecasting.steps.shadow import watch
+
+            return watch(settings, cutoff, run)
+
+    watched = watch_shadows()
+    score_past_vintages() >> watched
+    task(outlets=[house.CHALLENGER])(house.ask_for_approval)(watched)
 
 
 monitor()

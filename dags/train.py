@@ -1,11 +1,11 @@
 """# Train: is there a better model?
 
-Trains when there is no champion, when the champion is older than `train.every_days`, or when asked for here. All
-candidates are backtested on the same past cutoffs; the best one, or a blend, becomes the challenger. It is promoted
-only if it does better than the champion on days that neither has seen. Every training is a run in MLflow.
+Trains when the newest training is `train.every_days` old, or when asked for here. All candidates are backtested on the
+same cutoffs; the best, or a blend, becomes the challenger. It takes over only if it does better than the champion on
+days that neither has seen (table `judgements`). Every training is a run in MLflow.
 
-*Starts* when a new panel is there, or by hand: **Train now** trains whatever the champion's age. *Then* `forecast` goes
-on with the champion, also where a training failed: last week's model is better than no forecast.
+*Starts* when a new panel is there, or by hand: **Train now** trains at once. *Then* `forecast` goes on with the
+champion, also where a training failed: last week's model is better than no forecast.
 """
 
 from datetime import timedelta
@@ -31,12 +31,11 @@ def train():
             from forecasting.steps.train import due
 
             is_due, reason = due(settings, cutoff)
-            print(reason)
-        return is_due
+        return print(reason) or is_due
 
     @task(pool=house.POOL, execution_timeout=timedelta(hours=4))
     def train_and_judge(**context):
-        """Backtest, choose, fit, register, promote."""
+        """Backtest, choose, judge, fit, register, promote."""
         with house.night(context) as (settings, cutoff, run):
             from forecasting.steps.train import train as step
 
@@ -53,7 +52,8 @@ def train():
         """Turns the run red where the training failed, although the forecast goes on."""
         raise RuntimeError("The training failed; see train_and_judge. The forecast goes on with the last champion.")
 
-    is_training_due() >> train_and_judge() >> [hand_over_champion(), report_failed_training()]
+    task(outlets=[house.CHALLENGER])(house.ask_for_approval)(trained := train_and_judge())
+    is_training_due() >> trained >> [hand_over_champion(), report_failed_training()]
 
 
 train()

@@ -36,6 +36,7 @@ COMMANDS = {
     "train": Command("forecasting.cli.night:train", "backtest the candidates and register a champion, if due"),
     "forecast": Command("forecasting.cli.night:forecast", "forecast every series and publish the vintage"),
     "monitor": Command("forecasting.cli.night:monitor", "score past forecasts against the sales known by now"),
+    "rollback": Command("forecasting.cli.rollback:rollback", "make an earlier model the champion again, forecast anew"),
     "show": Command("forecasting.cli.show:show", "print forecasts, the champion and the last runs"),
     "doctor": Command("forecasting.doctor:main", "check versions, configuration, sources, stores and the machine"),
     "demo": Command("forecasting.cli.demo:demo", "create the demo retailer, or let days pass in it"),
@@ -91,6 +92,10 @@ def parser() -> argparse.ArgumentParser:
         )
     for name in ("run", "train"):
         parsers[name].add_argument("--force", action="store_true", help="train even where no training is due")
+    parsers["rollback"].add_argument(
+        "--to", required=True, metavar="VERSION", help="version to go back to, as in MLflow"
+    )
+    parsers["rollback"].add_argument("--reason", required=True, metavar="TEXT", help="why; kept in `promotions`")
     _show(parsers["show"])
     parsers["demo"].add_argument(
         "--days", type=_count, default=0, metavar="N", help="let N days pass; without it the shop is only created"

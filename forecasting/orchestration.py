@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from airflow.sdk import Asset, CronTriggerTimetable, Param
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.execution_time.hitl import HITLUser
 
 from forecasting.errors import CutoffError, DataQualityError, PublishError, SettingsError, TableError
 
@@ -26,12 +27,14 @@ if TYPE_CHECKING:
 
 CONF = "FORECASTING_CONF"
 SCHEDULE = "FORECASTING_SCHEDULE"
+NOBODY = "nobody in time"
 POOL = os.environ.get("FORECASTING_POOL", "training")
 # What another try cannot mend; a database that is away for a minute can.
 FINAL = (SettingsError, DataQualityError, CutoffError, TableError, PublishError)
 
 PANEL = Asset(name="panel", uri="x-forecasting://panel", group="demand")
 CHAMPION = Asset(name="champion", uri="x-forecasting://champion", group="demand")
+CHALLENGER = Asset(name="challenger", uri="x-forecasting://challenger", group="demand")
 FORECASTS = Asset(name="forecasts", uri="x-forecasting://forecasts", group="demand")
 
 START = datetime(2020, 1, 1, tzinfo=UTC)
@@ -119,6 +122,31 @@ def forecast_params() -> dict[str, Param]:
     }
 
 
+def rollback_params() -> dict[str, Param]:
+    """The form of `rollback`."""
+    return {
+        "version": Param(
+            "", type="string", pattern=r"^[0-9]+$", title="Version", description="Version to go back to, as in MLflow."
+        ),
+        "reason": Param("", type="string", minLength=3, title="Reason", description="Why; kept in `promotions`."),
+    }
+
+
+def note_param() -> Param:
+    """What a person adds to an answer."""
+    return Param(None, type=["null", "string"], maxLength=2000, title="Note", description="Why; kept in `promotions`.")
+
+
+def approvers() -> list[HITLUser] | None:
+    """Who may answer: `train.approvers`; None = everybody who may run DAGs."""
+    return [HITLUser(id=str(name), name=str(name)) for name in _section("train").get("approvers", ())] or None
+
+
+def approval_hours() -> float:
+    """Time to answer."""
+    return float(_section("train").get("approval_hours", 48))
+
+
 def horizon_param() -> Param:
     """Periods ahead; empty: as configured."""
     return Param(None, type=["null", "integer"], minimum=1, maximum=400, title="Horizon", description="Periods ahead.")
@@ -187,6 +215,29 @@ def night(context: Mapping[str, Any], from_source: bool = False) -> Iterator[tup
         yield settings, cutoff_of(context, settings, from_source), Run(f"{run.dag_id}__{run.run_id}")
     except FINAL as error:
         raise AirflowFailException(f"{type(error).__name__}: {error}") from error
+
+
+def ask_for_approval(facts: Mapping[str, Any], *, outlet_events: Any, **context: Any) -> None:
+    """Body of a task: hand a challenger that has won to `approve`, where a person has the last word."""
+    if facts["decision"] != "waiting":
+        raise AirflowSkipException("No challenger waits for a person.")
+    with night(context) as (_, cutoff, _run):
+        announce(outlet_events, CHALLENGER, cutoff, facts)
+
+
+def answered(
+    settings: Settings, cutoff: date, run: Run, outlet_events: Any, asked: Mapping[str, Any], answer: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write a person's answer down; an approved challenger is handed over for the newest vintage."""
+    from forecasting.steps.promotion import Answer, decide
+    from forecasting.steps.rollback import newest_vintage
+
+    user, note = answer.get("responded_by_user") or {}, (answer.get("params_input") or {}).get("note")
+    said = Answer("Approve" in answer["chosen_options"], str(user.get("name") or NOBODY), str(note or ""))
+    facts = decide(settings, cutoff, str(asked["version"]), said, run)
+    if said.approved:
+        announce(outlet_events, CHAMPION, newest_vintage(settings), facts)
+    return facts
 
 
 def announce(outlet_events: Any, asset: Asset, cutoff: date, facts: Mapping[str, Any]) -> None:

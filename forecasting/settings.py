@@ -182,6 +182,21 @@ class ArimaSettings(Section):
     history: Count = Field(400, description="newest periods used")
 
 
+class JudgeSettings(Section):
+    """`[train.judge]`: what a challenger must show on periods that neither it nor the champion was trained on."""
+
+    improvement: Share = Field(0.0, description="how much lower (share) its metric must be than the champion's")
+    confidence: float = Field(0.7, gt=0.5, lt=1, description="that it is better at all, by a cautious block bootstrap")
+    segment_worse: Share = Field(0.10, description="how much worse (share) a demand or volume class may get")
+    bias: Share = Field(0.25, description="largest bias either way, unless the champion's is larger")
+    coverage: tuple[Share, Share] = Field((0.80, 0.98), description="share of actuals from p05 to p95, from and to")
+    cutoffs: Count = Field(4, description="cutoffs that both forecast from, at most")
+    least: int | None = Field(
+        None, ge=1, description="periods that neither has seen, at least; not set = a week of days, 4 weeks, 2 months"
+    )
+    shadow_days: Count = Field(28, description="days that a challenger which lost narrowly is watched")
+
+
 class TrainSettings(Section):
     """`[train]`."""
 
@@ -194,7 +209,10 @@ class TrainSettings(Section):
     folds: int = Field(3, ge=3, description="cutoffs of the rolling-origin backtest")
     step: int | None = Field(None, ge=1, description="periods between folds; not set = horizon, less if short")
     metric: Literal["wrmsse", "rmsse", "mase", "wape"] = Field("wrmsse", description="what the champion is chosen by")
-    improvement: Share = Field(0.0, description="how much lower (share) a challenger's metric must be to be promoted")
+    judge: JudgeSettings = JudgeSettings()
+    approval: Literal["auto", "person"] = Field("auto", description="who promotes a challenger that has won")
+    approvers: tuple[str, ...] = Field((), description="Airflow users who may answer; none = all who may run DAGs")
+    approval_hours: float = Field(48, gt=0, description="time to answer; then the champion stays")
     refit: Literal["auto", "always", "never"] = Field(
         "auto", description="fit anew at each fold; auto: only the cheap models where the panel is large"
     )

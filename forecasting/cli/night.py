@@ -86,8 +86,7 @@ class Night:
                 step.outcome = f"not due: {reason}"
                 return {"trained": False, "reason": reason}
             facts = train.train(self.settings, self.cutoff, self.run, step.tell)
-            promoted = "promoted" if facts["promoted"] else "not promoted"
-            step.outcome = f"{facts['model']}, version {facts['version']}, {promoted}: {facts['reason']}"
+            step.outcome = f"{facts['model']}, version {facts['version']}, {facts['decision']}: {facts['reason']}"
         return {"trained": True} | facts
 
     def forecast(self) -> Facts:
@@ -107,12 +106,13 @@ class Night:
         return facts
 
     def monitor(self) -> Facts:
-        """Score past vintages."""
-        from forecasting.steps import monitor
+        """Score past vintages, and watch the challengers beside the champion."""
+        from forecasting.steps import monitor, shadow
 
         with self.report.step("monitor") as step:
             facts = monitor.monitor(self.settings, self.cutoff, self.run, step.tell)
-            step.outcome = _line(facts, "vintages", "rows")
+            facts |= {"shadow": shadow.watch(self.settings, self.cutoff, self.run, step.tell)}
+            step.outcome = _line(facts | facts["shadow"], "vintages", "rows", "watched", "version", "decision")
         return facts
 
 

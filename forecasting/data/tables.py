@@ -234,6 +234,63 @@ LOST_DEMAND = Table(
     partition=("cutoff",),
 )
 
+MODEL_PROMOTIONS = Table(
+    "promotions",
+    "Every decision on which model forecasts: by the rules, by a person, or back to an earlier one.",
+    {
+        "cutoff": Column("date", "cutoff that the decision was taken at"),
+        "version": _text("version that was decided on"),
+        "decision": _text("promoted, waiting (for a person), kept (the champion stays), rolled_back or withdrawn"),
+        "champion": _text("version that was champion before", null=True),
+        "by": _text("`rules`, or the person who answered"),
+        "reason": _text("the rules' verdict, or why"),
+        "note": _text("what the person wrote", null=True),
+        "metric": _text("what was compared", null=True),
+        "challenger_value": Column("number", "the version's figure, lower is better", null=True),
+        "champion_value": Column("number", "the champion's figure", null=True),
+        "naive_value": Column("number", "that of seasonal naive", null=True),
+        "decided_at": Column("instant", "when, UTC"),
+        "run_id": RUN_ID,
+    },
+    key=("run_id", "version", "decision"),
+    partition=("run_id", "version", "decision"),
+)
+
+JUDGEMENTS = Table(
+    "judgements",
+    "A challenger beside the champion on periods that neither was trained on: a row a rule and segment.",
+    {
+        "cutoff": Column("date", "cutoff of the newest actuals in it"),
+        "version": _text("challenger"),
+        "rival": _text("champion that it was compared with"),
+        "rule": _text("rule of [train.judge]"),
+        "segment": _text("all, a demand class or a volume class"),
+        "challenger": Column("number", "the challenger's figure; contributions to the metric for a segment", null=True),
+        "champion": Column("number", "the champion's figure", null=True),
+        "improvement": Column("number", "share by which the challenger's is lower", null=True),
+        "low": Column("number", "lower bound of the improvement", null=True),
+        "high": Column("number", "upper bound of the improvement", null=True),
+        "passed": Column("flag", "the rule holds"),
+        "periods": Column("integer", "periods that neither had seen", "periods"),
+        "run_id": RUN_ID,
+    },
+    key=("cutoff", "version", "rule", "segment"),
+    partition=("cutoff", "version"),
+)
+
+FORECASTS_WITHDRAWN = Table(
+    "forecasts_withdrawn",
+    "Vintages that were replaced by those of another model or snapshot, as they were published.",
+    dict(FORECASTS.columns)
+    | {
+        "withdrawn_by": _text("run that replaced them"),
+        "withdrawn_at": Column("instant", "when, UTC"),
+        "withdrawn_reason": _text("why"),
+    },
+    key=("cutoff", "withdrawn_by", "unique_id", "ds"),
+    partition=("cutoff", "withdrawn_by"),
+)
+
 QUALITY = Table(
     "quality",
     "What screening saw, a row a table and rule: read = clean + quarantined.",
@@ -292,7 +349,10 @@ RUNS = Table(
     partition=("run_id", "step"),
 )
 
-WAREHOUSE = (FORECASTS, FORECAST_LEVELS, FORECAST_SUMS, BACKTESTS, SCORES, LOST_DEMAND, QUALITY, QUARANTINE, RUNS)
+WAREHOUSE = (
+    FORECASTS, FORECAST_LEVELS, FORECAST_SUMS, FORECASTS_WITHDRAWN, BACKTESTS, SCORES, LOST_DEMAND,
+    MODEL_PROMOTIONS, JUDGEMENTS, QUALITY, QUARANTINE, RUNS,
+)  # fmt: skip
 
 # ---------------------------------------------------------------- lake
 

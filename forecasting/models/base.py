@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -34,6 +34,13 @@ class Forecast:
         """A forecast without quantiles, all series ok."""
         count = len(mean)
         return cls(mean, None, np.full(count, "ok", dtype=object), np.full(count, "", dtype=object))
+
+    def fallen_back(self, reason: str) -> Forecast:
+        """The same numbers, said to stand in for others: rows that were ok become `fallback` with this reason."""
+        ok = self.status == "ok"
+        status, why = self.status.copy(), self.reason.copy()
+        status[ok], why[ok] = "fallback", reason
+        return replace(self, status=status, reason=why)
 
 
 class Forecaster(Protocol):

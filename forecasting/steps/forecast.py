@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 from forecasting import models
 from forecasting.data.blocks import lean
 from forecasting.data.panel import Panel
-from forecasting.data.tables import FORECAST_LEVELS, FORECAST_SUMS, FORECASTS
-from forecasting.errors import PublishError, SettingsError, some
+from forecasting.data.tables import FORECAST_LEVELS, FORECAST_SUMS, FORECASTS, FORECASTS_WITHDRAWN
+from forecasting.errors import ArtifactError, PublishError, SettingsError, some
 from forecasting.models.blend import Blend
 from forecasting.models.calibrations import Calibrations
 from forecasting.settings import Settings
 from forecasting.steps import vintage
-from forecasting.steps.run import Run, record, whole_periods
-from forecasting.stores.changes import Stream
+from forecasting.steps.run import Run, now, record, whole_periods
+from forecasting.stores.changes import Change, Stream
 from forecasting.stores.lake import Lake
-from forecasting.stores.registry import Registry
+from forecasting.stores.registry import Registry, Version
 from forecasting.stores.warehouse import Warehouse
 
 log = logging.getLogger(__name__)
@@ -33,29 +33,43 @@ Tell = Callable[[str], None]
 
 
 def plan(settings: Settings, cutoff: date) -> list[dict[str, Any]]:
-    """Shards of the panel: {"shard", "start", "stop", "version", "model"} with series positions.
+    """Shards of the panel: {"shard", "start", "stop", "version", "model", "refused"} with series positions.
 
-    Every shard sees the whole panel, and all use the champion that there is now. Raises SettingsError where
-    `forecast.series` names no series of the panel, PublishError where no model trained at or before the cutoff was ever
-    promoted.
+    Every shard sees the whole panel, and all use the champion that there is now; `refused` says why, where its folder
+    is not what was registered and the champion before it stands in. Raises SettingsError where `forecast.series` names
+    no series of the panel, PublishError where there is no champion, or none that can be loaded.
     """
     cutoff = whole_periods(settings, cutoff)
     panel = Lake(settings.lake).read_panel(cutoff)
     rows = _wanted(settings, panel)
-    champion = Registry(settings.mlflow).champion(cutoff)
-    if champion is None:
-        raise PublishError(
-            f"No promoted model was trained at or before {cutoff}: run train for this cutoff first "
-            f"(python -m forecasting train --cutoff {cutoff})."
-        )
+    champion, refused = _servable(Registry(settings.mlflow), cutoff)
     size = settings.forecast.shard_series
     return [
         {
             "shard": number, "start": start, "stop": min(start + size, len(rows)),
-            "version": champion.version, "model": champion.name,
+            "version": champion.version, "model": champion.name, "refused": refused,
         }
         for number, start in enumerate(range(0, len(rows), size))
     ]  # fmt: skip
+
+
+def _servable(registry: Registry, cutoff: date) -> tuple[Version, str]:
+    """The newest champion whose folder can be trusted, and why a newer one cannot."""
+    refused: list[str] = []
+    for champion in registry.champions(cutoff):
+        try:
+            models.load(registry.fetch(champion.version))
+        except ArtifactError as error:
+            log.exception("Champion %s is refused, the one before it stands in", champion.version)
+            refused.append(f"champion {champion.version} is refused ({error})")
+            continue
+        return champion, "; ".join(refused)[:500]
+    if refused:
+        raise PublishError(f"No champion can be loaded, and nothing is published: {some(refused)} Train again.")
+    raise PublishError(
+        f"No promoted model was trained at or before {cutoff}: run train for this cutoff first "
+        f"(python -m forecasting train --cutoff {cutoff})."
+    )
 
 
 def predict(
@@ -69,6 +83,8 @@ def predict(
     version = str(shard["version"])
     model = models.load(Registry(settings.mlflow).fetch(version))
     forecast = model.predict(panel, settings.panel.horizon, rows)
+    if shard.get("refused"):
+        forecast = forecast.fallen_back(f"{shard['refused']}; version {version} stands in")
     parts = vintage.tables(
         panel, forecast, rows, vintage.Origin(str(shard["model"]), version, panel.snapshot, run.run_id)
     )
@@ -97,6 +113,7 @@ def publish(settings: Settings, cutoff: date, run: Run) -> dict[str, Any]:
         day = {"cutoff": pd.Timestamp(cutoff)}
         warehouse.publish(
             [
+                *_withdrawn(settings, warehouse, cutoff, origin),
                 Stream(FORECASTS, pieces(), day),
                 Stream(FORECAST_LEVELS, vintage.levels(calibrations, panel, found.mean, origin), day),
                 Stream(FORECAST_SUMS, vintage.sums(calibrations, panel, found.mean, origin), day),
@@ -137,6 +154,20 @@ def _merged(warehouse: Warehouse, cutoff: date, table: pd.DataFrame) -> pd.DataF
         )
     kept = published[~published["unique_id"].isin(table["unique_id"].astype(str).unique())]
     return pd.concat([kept, table.astype({"unique_id": "str"})], ignore_index=True)
+
+
+def _withdrawn(settings: Settings, warehouse: Warehouse, cutoff: date, origin: vintage.Origin) -> list[Change]:
+    """The vintage that is there, to be kept as it stands, where another model or snapshot made it."""
+    made = warehouse.read(FORECASTS, ["model_version", "snapshot"], cutoff=pd.Timestamp(cutoff), horizon=1)
+    versions = set(made["model_version"])
+    if made.empty or (versions == {origin.model_version} and set(made["snapshot"]) == {origin.snapshot}):
+        return []
+    reasons = {Registry(settings.mlflow).version(one).tags.get("withdrawn_reason", "") for one in versions} - {""}
+    told = f"replaced by version {origin.model_version} on {origin.snapshot}"
+    old = warehouse.read(FORECASTS, cutoff=pd.Timestamp(cutoff)).assign(
+        withdrawn_by=origin.run_id, withdrawn_at=now(), withdrawn_reason="; ".join([*sorted(reasons), told])
+    )
+    return [Change(FORECASTS_WITHDRAWN, old, {"cutoff": pd.Timestamp(cutoff), "withdrawn_by": origin.run_id})]
 
 
 def _calibrations(settings: Settings, version: str) -> Calibrations:

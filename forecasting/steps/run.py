@@ -58,6 +58,11 @@ def code_version() -> str:
     return f"{forecasting.__version__}+{described}"
 
 
+def now() -> datetime:
+    """The moment at which something is written down, UTC. No number may depend on it: the cutoff is always given."""
+    return datetime.now(UTC)
+
+
 def whole_periods(settings: Settings, cutoff: date) -> date:
     """The last day of the newest period that is over at the cutoff: with weeks, that of last week's end."""
     frequency = Frequency.parse(settings.panel.frequency)
@@ -68,7 +73,7 @@ def whole_periods(settings: Settings, cutoff: date) -> date:
 def record(settings: Settings, run: Run, step: str, cutoff: date) -> Iterator[Outcome]:
     """Write the step's row in RUNS when it ends, well or not; the error itself goes on."""
     outcome = Outcome()
-    started_at, clock = datetime.now(UTC), time.perf_counter()
+    started_at, clock = now(), time.perf_counter()
     try:
         yield outcome
     except BaseException as error:

@@ -20,12 +20,12 @@ from forecasting.data.tables import BACKTESTS
 from forecasting.errors import ModelError, some
 from forecasting.evaluation import plots
 from forecasting.evaluation.backtest import Backtest, Plan, backtest, plan
-from forecasting.evaluation.promotion import Verdict, compare, judge
+from forecasting.evaluation.promotion import Verdict
 from forecasting.evaluation.selection import Choice, Contest, choose
-from forecasting.models.base import Forecaster
 from forecasting.models.blend import Blend
 from forecasting.models.calibrations import Calibrations
 from forecasting.settings import Settings
+from forecasting.steps import judgement, promotion
 from forecasting.steps.run import Run, code_version, record, whole_periods
 from forecasting.stores.lake import Lake
 from forecasting.stores.registry import Card, Registry, Version
@@ -38,17 +38,20 @@ Tell = Callable[[str], None]
 
 
 def due(settings: Settings, cutoff: date) -> tuple[bool, str]:
-    """Whether a training is due at this cutoff, and why."""
+    """Whether a training is due at this cutoff, and why: by the age of the newest one, whether it was promoted or not.
+
+    A rollback counts as one: what a person has just put back is not challenged the next night.
+    """
     if settings.train.force:
         return True, "asked for (train.force)"
-    cutoff = whole_periods(settings, cutoff)
-    champion = Registry(settings.mlflow).champion(cutoff)
+    cutoff, registry = whole_periods(settings, cutoff), Registry(settings.mlflow)
+    champion = registry.champion(cutoff)
     if champion is None:
         return True, f"no champion trained at or before {cutoff}"
-    age = (cutoff - champion.cutoff).days
-    if age >= settings.train.every_days:
-        return True, f"champion {champion.version} is {age} days old (train.every_days = {settings.train.every_days})"
-    return False, f"champion {champion.version} is {age} days old, due at {settings.train.every_days}"
+    newest = max((one.since for one in registry.versions() if one.cutoff <= cutoff), default=champion.since)
+    age, every = (cutoff - newest).days, settings.train.every_days
+    told = f"the newest training is {age} days old, due at {every} (train.every_days); champion {champion.version}"
+    return age >= every, told
 
 
 def train(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -> dict[str, Any]:
@@ -64,34 +67,35 @@ def train(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -> 
         outcome.snapshot = panel.snapshot
         chosen = plan(panel, settings.panel.horizon, settings.train.folds, settings.train.step, settings.train.refit)
         settings = _tuned(settings, panel.first(chosen.folds[0]), tell)
-        candidates, tests = _backtests(settings, panel, chosen, tell)
-        contest = Contest(panel, chosen, tests)
+        contest = Contest(panel, chosen, _backtests(settings, panel, chosen, tell))
         choice = choose(contest, settings.train.metric, settings.train.blend)
         tell(f"chosen: {choice.label} {dict(choice.weights)}, {settings.train.metric} {choice.value:.4f}")
-        verdict = _judge(settings, contest, candidates, choice, registry)
+        live, baseline = registry.champion(cutoff), _baseline(choice, settings)
+        verdict = judgement.trained(settings, contest, choice, registry, baseline)
+        tell(verdict.reason)
         calibrations = Calibrations.fit(_folds(contest, choice))
         final = _fit(settings, panel, choice, calibrations)
         tell(f"fitted {final.label} on all {len(panel.periods)} periods")
         for gone in _gave_up(final):
             tell(f"gave up for want of time: {gone}")
         version = _register(settings, contest, choice, final, verdict)
-        if verdict.promote:
-            registry.promote(version.version, verdict.reason)
+        decision = promotion.settle(settings, version.version, verdict, live, cutoff, run)
         table = _table(choice, cutoff, version.version, panel.snapshot, run)
         Warehouse(settings.warehouse).replace(BACKTESTS, table, cutoff=pd.Timestamp(cutoff))
         outcome.model_version, outcome.rows = version.version, len(table)
-        outcome.message = f"{final.label}: {'promoted' if verdict.promote else 'not promoted'}; {verdict.reason}"
+        outcome.message = f"{final.label}: {decision}; {verdict.reason}"
         return {
             "cutoff": cutoff.isoformat(),
             "snapshot": panel.snapshot,
             "version": version.version,
             "model": final.label,
             "weights": dict(choice.weights),
-            "promoted": verdict.promote,
+            "promoted": decision == promotion.PROMOTED,
+            "decision": decision,
             "reason": verdict.reason,
             "metric": settings.train.metric,
             "accuracy": choice.value,
-            "baseline": _baseline(choice, settings),
+            "baseline": baseline,
         }
 
 
@@ -112,46 +116,19 @@ def _gave_up(final: Blend) -> list[str]:
     return [f"{name}, {gone}" for name, spec in specs.items() for gone in spec.get("gave_up", ())]
 
 
-def _backtests(
-    settings: Settings, panel: Panel, chosen: Plan, tell: Tell
-) -> tuple[dict[str, Forecaster], list[Backtest]]:
+def _backtests(settings: Settings, panel: Panel, chosen: Plan, tell: Tell) -> list[Backtest]:
     """Backtest every candidate and the baseline; one that fails drops out and is named."""
-    candidates: dict[str, Forecaster] = {}
     tests: list[Backtest] = []
     failures: list[str] = []
     for name in dict.fromkeys((BASELINE, *settings.train.models)):
-        candidate = models.create(name, settings)
         try:
-            tests.append(backtest(panel, candidate, chosen, tell))
+            tests.append(backtest(panel, models.create(name, settings), chosen, tell))
         except (ModelError, ValueError, ArithmeticError) as error:
             log.exception("Candidate %s dropped out of the backtest", name)
             failures.append(f"{name}: {error}")
-            continue
-        candidates[name] = candidate
     if not tests:
         raise ModelError(f"No candidate could be backtested: {some(failures)}")
-    return candidates, tests
-
-
-def _judge(
-    settings: Settings, contest: Contest, candidates: dict[str, Forecaster], choice: Choice, registry: Registry
-) -> Verdict:
-    """The challenger's recipe, as trained for the backtest, against the champion as it stands, on what neither saw."""
-    panel, folds = contest.panel, contest.plan.folds
-    live = registry.champion(panel.cutoff)
-    metric, wanted = settings.train.metric, settings.train.improvement
-    if live is None:
-        naive = _baseline(choice, settings)
-        reason = f"first champion: {metric} {choice.value:.4f}, {BASELINE} {naive:.4f}"
-        return Verdict(promote=True, reason=reason, challenger=choice.value, champion=naive)
-    trained = panel.position(live.cutoff)
-    known = max(trained, folds[-1] if contest.plan.refit else folds[0])
-    if known >= len(panel.periods):
-        before = float(live.metrics.get(f"backtest_{metric}", "nan"))
-        return compare(choice.value, before, wanted, f"by the backtests of both at cutoff {panel.cutoff}")
-    champion = models.load(registry.fetch(live.version))
-    challenger = Blend({name: candidates[name] for name in choice.weights}, choice.weights, by_class=choice.by_class)
-    return judge(panel, challenger, champion, known, wanted)
+    return tests
 
 
 def _folds(contest: Contest, choice: Choice) -> list[tuple[Panel, Matrix, Matrix]]:

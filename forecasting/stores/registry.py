@@ -1,7 +1,8 @@
 """The registry of models in MLflow: one registered model, its versions, and which of them is the champion.
 
 A version is promoted by tags (when, why) and the newest by an alias too. A past cutoff finds the version that was
-trained at or before it, so that a backfill never uses what was learnt later.
+trained at or before it, so that a backfill never uses what was learnt later. The tag `state` says what became of a
+version: champion (now or once), waiting for a person, shadow (watched beside the champion), rejected, withdrawn.
 """
 
 from __future__ import annotations
@@ -15,14 +16,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from urllib.parse import unquote, urlparse
 
 import mlflow.artifacts
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from forecasting.errors import ArtifactError, StoreError
+from forecasting.errors import ArtifactError, StoreError, some
 from forecasting.settings import MlflowSettings
 from forecasting.stores import manifest, tracking
 from forecasting.stores.tracking import Card
@@ -44,8 +44,19 @@ class Version:
 
     @property
     def promoted(self) -> bool:
-        """Whether it ever became champion."""
+        """Whether it became champion and was not withdrawn since."""
         return "promoted" in self.tags
+
+    @property
+    def state(self) -> str:
+        """champion, waiting, shadow, rejected, withdrawn, or empty before any verdict."""
+        return self.tags.get("state", "")
+
+    @property
+    def since(self) -> date:
+        """Cutoff that its age counts from: that of its training, or of the rollback that brought it back."""
+        back = self.tags.get("rolled_back_at")
+        return max(self.cutoff, date.fromisoformat(back)) if back else self.cutoff
 
 
 class Registry:
@@ -87,9 +98,22 @@ class Registry:
             if cutoff is None:
                 found = self._by_alias()
                 return None if found is None else self._version(found)
-            fit = [made for made in self._search() if "promoted" in made.tags and _cutoff(made) <= cutoff]
-            newest = max(fit, key=lambda made: (_cutoff(made), int(made.version)), default=None)
-            return None if newest is None else self._version(newest)
+            fit = self._promoted(cutoff)
+            return self._version(fit[0]) if fit else None
+
+    def champions(self, cutoff: date) -> list[Version]:
+        """Promoted versions that were trained at or before the cutoff, newest first: a chain to fall back along."""
+        with self._errors():
+            return [_bare(made) for made in self._promoted(cutoff)]
+
+    def version(self, version: str) -> Version:
+        """One version with its metrics. Raises StoreError naming those that there are."""
+        there = self.versions()
+        if version not in {one.version for one in there}:
+            known = some(f"{one.version} ({one.name}, trained at {one.cutoff})" for one in there) or "none"
+            raise StoreError(f"Model {self._settings.model} has no version {version!r}. Newest first: {known}.")
+        with self._errors():
+            return self._version(self._client.get_model_version(self._settings.model, version))
 
     def versions(self) -> list[Version]:
         """All versions, newest first, without their metrics (which would cost a call each)."""
@@ -105,10 +129,43 @@ class Registry:
         with self._errors():
             made = self._client.get_model_version(name, version)
             live = self._by_alias()
-            self._client.set_model_version_tag(name, version, "promoted", now)
-            self._client.set_model_version_tag(name, version, "promoted_reason", reason)
+            self._tag(version, promoted=now, promoted_reason=reason, state="champion")
             if live is None or _cutoff(live) <= _cutoff(made):
                 self._client.set_registered_model_alias(name, ALIAS, version)
+
+    def mark(self, version: str, state: str, reason: str, description: str = "") -> None:
+        """Say what became of a version that is not promoted, and why; the description is Markdown for people."""
+        with self._errors():
+            self._tag(version, state=state, verdict=reason)
+            if description:
+                self._client.update_model_version(self._settings.model, version, description)
+
+    def rollback(self, version: str, reason: str, by: str, cutoff: date) -> list[str]:
+        """Make an earlier version the champion again; every one promoted with newer training is withdrawn.
+
+        Returns the withdrawn versions. Raises StoreError where it is the champion already, or was trained after the
+        cutoff.
+        """
+        back, live = self.version(version), self.champion(cutoff)
+        if live is not None and live.version == version:
+            raise StoreError(f"Version {version} is the champion of cutoff {cutoff} already: nothing was changed.")
+        if back.cutoff > cutoff:
+            raise StoreError(
+                f"Version {version} was trained at {back.cutoff}, after the newest published cutoff {cutoff}: it "
+                "cannot forecast from there."
+            )
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        newer = [one for one in self.champions(cutoff) if (one.cutoff, int(one.version)) > (back.cutoff, int(version))]
+        with self._errors():
+            self._tag(
+                version, promoted=now, promoted_reason=f"rolled back to by {by}: {reason}", state="champion",
+                rolled_back_at=cutoff.isoformat(),
+            )  # fmt: skip
+            for one in newer:
+                self._tag(one.version, state="withdrawn", withdrawn=now, withdrawn_reason=f"{by}: {reason}")
+                self._client.delete_model_version_tag(self._settings.model, one.version, "promoted")
+            self._client.set_registered_model_alias(self._settings.model, ALIAS, version)
+        return [one.version for one in newer]
 
     def fetch(self, version: str) -> Path:
         """A local folder with the version's model, checked byte for byte against what was registered.
@@ -154,6 +211,14 @@ class Registry:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
 
+    def _tag(self, version: str, **tags: str) -> None:
+        for key, value in tags.items():
+            self._client.set_model_version_tag(self._settings.model, version, key, value)
+
+    def _promoted(self, cutoff: date) -> list[ModelVersion]:
+        fit = [made for made in self._search() if "promoted" in made.tags and _cutoff(made) <= cutoff]
+        return sorted(fit, key=lambda made: (_cutoff(made), int(made.version)), reverse=True)
+
     def _by_alias(self) -> ModelVersion | None:
         try:
             return self._client.get_model_version_by_alias(self._settings.model, ALIAS)
@@ -181,7 +246,7 @@ class Registry:
     def _download(self, made: ModelVersion, digest: str) -> Path:
         """Where the version's folder is: in place on this machine, or in a private cache that is filled once."""
         uri = self._client.get_model_version_download_uri(self._settings.model, made.version)
-        local = _local(uri)
+        local = tracking.local_path(uri)
         if local is not None:
             return local
         cache = Path(tempfile.gettempdir()) / f"forecasting-models-{os.getuid()}"
@@ -212,7 +277,7 @@ class Registry:
             yield
         except (MlflowException, OSError) as error:
             raise StoreError(
-                _without_login(
+                tracking.without_login(
                     uri,
                     f"The model registry at {uri} cannot do that: {type(error).__name__}: {error} "
                     "Is mlflow.tracking_uri right, the server up, the place writable?",
@@ -226,18 +291,3 @@ def _bare(made: ModelVersion) -> Version:
 
 def _cutoff(made: ModelVersion) -> date:
     return date.fromisoformat(made.tags["cutoff"])
-
-
-def _without_login(uri: str, message: str) -> str:
-    """The message with user and password of the URI taken out."""
-    parsed = urlparse(uri)
-    message = message.replace(f"{parsed.netloc.rpartition('@')[0]}@", "") if "@" in parsed.netloc else message
-    return message.replace(parsed.password, "***") if parsed.password else message
-
-
-def _local(uri: str) -> Path | None:
-    """The path of an artifact place on this machine, None for any other."""
-    parsed = urlparse(uri)
-    if parsed.scheme == "file":
-        return Path(unquote(parsed.path))
-    return Path(uri) if not parsed.scheme else None

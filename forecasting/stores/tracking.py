@@ -14,6 +14,7 @@ from datetime import date
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlparse
 
 import pandas as pd
 from mlflow import MlflowClient
@@ -161,3 +162,18 @@ def _flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
 def _key(name: str) -> str:
     """A name with the characters that MLflow allows."""
     return re.sub(r"[^\w\-./: ]", "_", name)
+
+
+def without_login(uri: str, message: str) -> str:
+    """The message with user and password of the URI taken out."""
+    parsed = urlparse(uri)
+    message = message.replace(f"{parsed.netloc.rpartition('@')[0]}@", "") if "@" in parsed.netloc else message
+    return message.replace(parsed.password, "***") if parsed.password else message
+
+
+def local_path(uri: str) -> Path | None:
+    """The path of an artifact place on this machine, None for any other."""
+    parsed = urlparse(uri)
+    if parsed.scheme == "file":
+        return Path(unquote(parsed.path))
+    return Path(uri) if not parsed.scheme else None

@@ -7,7 +7,6 @@ import pytest
 
 from forecasting.errors import CutoffError
 from forecasting.evaluation.backtest import Backtest, Plan, backtest, plan
-from forecasting.evaluation.promotion import compare, judge
 from forecasting.evaluation.selection import Contest, choose
 from forecasting.models.naive import SeasonalMean, SeasonalNaive
 from tests.panels import panel_of, seasonal_panel
@@ -56,21 +55,6 @@ def test_every_metric_prefers_the_weekday_mean_to_the_naive_forecast_on_noisy_we
     chosen = plan(panel, 14, 3, None, "always")
     tests = [backtest(panel, model, chosen) for model in (SeasonalNaive(), SeasonalMean())]
     assert choose(Contest(panel, chosen, tests), metric, blend=False).label == "seasonal_mean"
-
-
-def test_judge_compares_on_the_periods_after_the_known_ones() -> None:
-    panel = seasonal_panel()
-    better = judge(panel, SeasonalMean(), SeasonalNaive(), known=119, improvement=0.0)
-    assert better.promote
-    assert "on the 21 periods" in better.reason
-    assert not judge(panel, SeasonalNaive(), SeasonalMean(), known=119, improvement=0.0).promote
-
-
-def test_the_wanted_improvement_must_be_reached_and_nan_never_wins() -> None:
-    assert compare(0.94, 1.0, 0.05, "here").promote
-    assert not compare(0.96, 1.0, 0.05, "here").promote
-    assert not compare(1.0, 1.0, 0.0, "here").promote
-    assert not compare(float("nan"), 1.0, 0.0, "here").promote
 
 
 def panel_dates(panel: object, chosen: Plan) -> tuple:

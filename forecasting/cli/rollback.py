@@ -1,0 +1,34 @@
+"""`rollback`: back to an earlier model, and the newest vintage issued again from it."""
+
+from __future__ import annotations
+
+import getpass
+from argparse import Namespace
+
+from forecasting import settings as configuration
+from forecasting.cli.night import Night
+from forecasting.cli.report import Report, result
+
+
+def rollback(arguments: Namespace) -> int:
+    """Move the champion back, then forecast and publish, as the DAG does."""
+    from forecasting.steps.rollback import newest_vintage
+    from forecasting.steps.rollback import rollback as step
+
+    settings = configuration.load(arguments.conf, arguments.changes)
+    night = Night(settings, newest_vintage(settings), Report(arguments.debug))
+    with night.report.step("rollback") as progress:
+        facts = step(settings, night.cutoff, arguments.to, arguments.reason, getpass.getuser(), night.run)
+        progress.outcome = f"champion {facts['champion']} -> {facts['version']}"
+    published = night.forecast()
+    content = {"run_id": night.run.run_id, **facts, "rows": published["rows"], "series": published["series"]}
+
+    def text() -> str:
+        return (
+            f"Version {facts['version']} is the champion again, in place of version {facts['champion']}. "
+            f"The vintage of {facts['cutoff']} was issued anew: {published['rows']:,} rows. "
+            "The old one is in forecasts_withdrawn."
+        )
+
+    result(arguments, content, text)
+    return 0

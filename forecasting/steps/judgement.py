@@ -1,0 +1,105 @@
+"""The challenger before the champion: both forecast again what neither was trained on, and the rules decide."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from forecasting import models
+from forecasting.data.panel import Panel
+from forecasting.evaluation.backtest import Plan
+from forecasting.evaluation.promotion import Verdict, Window, cutoffs, judge
+from forecasting.evaluation.selection import Choice, Contest, choose
+from forecasting.models.base import Forecaster
+from forecasting.models.blend import Blend
+from forecasting.models.calibrations import Calibrations
+from forecasting.models.naive import SeasonalNaive
+from forecasting.settings import Settings
+from forecasting.stores.registry import Registry, Version
+
+LEAST = {"D": 7, "W": 4, "M": 2}  # periods that neither has seen
+
+
+def trained(settings: Settings, contest: Contest, choice: Choice, registry: Registry, naive: float) -> Verdict:
+    """The verdict on what a training has chosen.
+
+    The challenger stands trial as it would have been trained when the champion was: its weights from the folds that
+    had ended by then, its models fitted to what was known then. So neither has seen what they are compared on.
+    """
+    panel, live = contest.panel, registry.champion(contest.panel.cutoff)
+    if live is None:
+        reason = f"first champion: {settings.train.metric} {choice.value:.4f}, seasonal naive {naive:.4f}"
+        return Verdict(promote=True, reason=reason, challenger=choice.value, champion=float("nan"), naive=naive)
+    known = max(panel.position(live.cutoff), contest.plan.folds[-1])
+    if (early := _too_early(settings, panel, known, live)) is not None:
+        return early
+    return compared(settings, panel, _trial(settings, contest, choice, known), _loaded(registry, live), known)
+
+
+def shadowed(settings: Settings, panel: Panel, shadow: Version, live: Version, registry: Registry) -> Verdict:
+    """The verdict on a registered challenger, by what has come since both were trained: live evidence."""
+    known = max(panel.position(live.cutoff), panel.position(shadow.cutoff))
+    if (early := _too_early(settings, panel, known, live)) is not None:
+        return early
+    return compared(settings, panel, _loaded(registry, shadow), _loaded(registry, live), known)
+
+
+def compared(settings: Settings, panel: Panel, challenger: Forecaster, champion: Forecaster, known: int) -> Verdict:
+    """Both from the same cutoffs after `known` periods, as many periods ahead as are known by now."""
+    rules, horizon = settings.train.judge, settings.panel.horizon
+    windows = []
+    for cutoff in cutoffs(known, len(panel.periods), rules.cutoffs):
+        past, ahead = panel.first(cutoff), min(horizon, len(panel.periods) - cutoff)
+        windows.append(
+            Window(
+                past,
+                panel.y[:, cutoff : cutoff + ahead],
+                challenger.predict(past, ahead),
+                champion.predict(past, ahead),
+                SeasonalNaive().fit(past, ahead).predict(past, ahead).mean,
+            )
+        )
+    return judge(windows, settings.train.metric, rules, settings.train.seed)
+
+
+def _too_early(settings: Settings, panel: Panel, known: int, live: Version) -> Verdict | None:
+    unseen = len(panel.periods) - known
+    least = settings.train.judge.least or LEAST[panel.frequency.code[0]]
+    if unseen >= least:
+        return None
+    reason = (
+        f"not judged yet: {unseen} periods that neither it nor champion {live.version} has seen, {least} are wanted "
+        "(train.judge.least); it is watched beside the champion until then"
+    )
+    return Verdict(promote=False, reason=reason, narrow=True)
+
+
+def _trial(settings: Settings, contest: Contest, choice: Choice, known: int) -> Blend:
+    """The challenger as of `known` periods; plain means of its parts where no fold had ended by then."""
+    folds, horizon = contest.plan.folds, contest.plan.horizon
+    over = [number for number, fold in enumerate(folds) if fold + horizon <= known]
+    weights, by_class, calibrations = dict.fromkeys(choice.weights, 1 / len(choice.weights)), {}, None
+    if over:
+        before = replace(
+            contest,
+            plan=Plan(tuple(folds[number] for number in over), horizon, contest.plan.refit),
+            tests=[_only(test, over) for test in contest.tests],
+        )
+        early = choose(before, settings.train.metric, settings.train.blend)
+        weights, by_class = dict(early.weights), dict(early.by_class)
+        count = range(len(over))
+        calibrations = Calibrations.fit(
+            [(before.known(k), before.actual(k), before.mix(early.weights, k, early.by_class)) for k in count]
+        )
+    parts = {name: models.create(name, settings) for name in weights}
+    trial = Blend(parts, weights, calibrations, settings.panel.discontinued_after, by_class)
+    return trial.fit(contest.panel.first(known), horizon)
+
+
+def _only(test: Any, folds: Sequence[int]) -> Any:
+    return replace(test, cutoffs=tuple(test.cutoffs[k] for k in folds), means=[test.means[k] for k in folds])
+
+
+def _loaded(registry: Registry, version: Version) -> Forecaster:
+    return models.load(registry.fetch(version.version))

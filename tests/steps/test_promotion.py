@@ -1,0 +1,199 @@
+"""From a verdict to what people see: promotion, a person's answer, shadows, rollback, a champion tampered with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from forecasting import settings as configuration
+from forecasting.data.tables import FORECASTS, FORECASTS_WITHDRAWN, JUDGEMENTS, MODEL_PROMOTIONS
+from forecasting.errors import PublishError, SettingsError, StoreError
+from forecasting.settings import Settings
+from forecasting.sources import demo
+from forecasting.steps.demo import tonight
+from forecasting.steps.promotion import Answer, decide, question
+from forecasting.steps.rollback import newest_vintage, rollback
+from forecasting.steps.run import Run
+from forecasting.steps.shadow import watch
+from forecasting.steps.train import due, train
+from forecasting.stores.registry import Registry
+from forecasting.stores.warehouse import Warehouse
+from tests.shops import small_shop
+from tests.steps.test_night import forecast, night
+
+Changed = Callable[..., Settings]
+
+
+@pytest.fixture
+def changed(tmp_path: Path) -> Changed:
+    """The same shop with other settings of `[train]`; its first night has the weaker of the two models."""
+    path = small_shop(tmp_path, demo__items=20, demo__stores=4)
+
+    def made(*models: str, **train: object) -> Settings:
+        changes = [f"train.models={list(models)}", *(f"train.{key.replace('__', '.')}={train[key]}" for key in train)]
+        return configuration.load(path, changes)
+
+    return made
+
+
+def a_week_later(weak: Settings) -> tuple[date, date]:
+    """The first night with its champion, and the night a week later, extracted but not trained."""
+    first = tonight(weak)
+    night(weak, first, "first")
+    last = first + timedelta(days=7)
+    demo.advance(weak, last)
+    from forecasting.steps.extract import extract
+
+    extract(weak, last, Run("last"))
+    return first, last
+
+
+def decisions(settings: Settings) -> list[tuple[str, str, str]]:
+    rows = Warehouse(settings.warehouse).read(MODEL_PROMOTIONS).sort_values("decided_at")
+    return list(rows[["version", "decision", "by"]].itertuples(index=False, name=None))
+
+
+def test_a_better_challenger_takes_over_on_what_neither_had_seen(changed: Changed) -> None:
+    weak, strong = changed("seasonal_naive"), changed("seasonal_mean", "lightgbm")
+    first, last = a_week_later(weak)
+    facts = train(strong, last, Run("last"))
+    assert (facts["promoted"], facts["decision"]) == (True, "promoted"), facts["reason"]
+    assert f"on 7 periods from {first} that neither had seen" in facts["reason"]
+    assert decisions(weak) == [("1", "promoted", "rules"), ("2", "promoted", "rules")]
+    rows = Warehouse(weak.warehouse).read(JUDGEMENTS)
+    assert set(rows["version"]) == {"2"}
+    assert rows["passed"].all()
+    assert {"better than the champion", "beyond chance", "better than seasonal naive", "bias"} <= set(rows["rule"])
+    champion = Registry(weak.mlflow).champion(last)
+    assert champion.version == "2"
+    assert champion.state == "champion"
+    earlier = Registry(weak.mlflow).champion(first)
+    assert earlier.version == "1"  # a backfill of the first night would still use what was known then
+
+
+def test_a_worse_challenger_is_kept_out_and_not_trained_again_the_next_night(changed: Changed) -> None:
+    strong, weak = changed("seasonal_mean", "lightgbm"), changed("seasonal_naive")
+    _, last = a_week_later(strong)
+    facts = train(weak, last, Run("last"))
+    assert (facts["promoted"], facts["decision"]) == (False, "kept")
+    assert "failed: " in facts["reason"]
+    registry = Registry(weak.mlflow)
+    assert registry.champion(last).version == "1"
+    assert registry.version("2").state == "rejected"
+    is_due, reason = due(weak, last + timedelta(days=1))
+    assert not is_due
+    assert "1 days old" in reason
+    assert watch(weak, last, Run("last"))["watched"] == 0
+
+
+def test_too_little_to_judge_on_makes_a_shadow_that_later_wins(changed: Changed) -> None:
+    weak, strong = changed("seasonal_naive"), changed("seasonal_mean", "lightgbm")
+    first = tonight(weak)
+    night(weak, first)
+    facts = train(strong, first, Run("again"))
+    assert "not judged yet: 0 periods" in facts["reason"]
+    assert Registry(weak.mlflow).version("2").state == "shadow"
+    last = first + timedelta(days=7)
+    demo.advance(weak, last)
+    from forecasting.steps.extract import extract
+
+    extract(weak, last, Run("last"))
+    watched = watch(strong, last, Run("last"))
+    assert (watched["watched"], watched["version"], watched["decision"]) == (1, "2", "promoted")
+    assert Registry(weak.mlflow).champion(last).version == "2"
+    assert set(Warehouse(weak.warehouse).read(JUDGEMENTS)["cutoff"]) == {pd.Timestamp(last)}
+
+
+def test_a_shadow_that_is_watched_too_long_is_rejected(changed: Changed) -> None:
+    weak = changed("seasonal_naive", judge__shadow_days=5)
+    first, last = a_week_later(weak)
+    train(weak, first, Run("again"))
+    assert Registry(weak.mlflow).version("2").state == "shadow"
+    watch(weak, last, Run("last"))
+    assert Registry(weak.mlflow).version("2").tags["verdict"] == "watched for 5 days and did not win"
+
+
+@pytest.mark.parametrize("approved", [True, False])
+def test_a_person_has_the_last_word_where_that_is_asked_for(changed: Changed, approved: bool) -> None:
+    weak = changed("seasonal_naive")
+    strong = changed("seasonal_mean", "lightgbm", approval="person")
+    _, last = a_week_later(weak)
+    assert question(strong, last) is None
+    assert train(strong, last, Run("last"))["decision"] == "waiting"
+    assert Registry(weak.mlflow).champion(last).version == "1"
+    asked = question(strong, last)
+    assert asked["version"] == "2"
+    assert "Promote" in asked["subject"]
+    assert "| better than the champion | all |" in asked["body"]
+    facts = decide(strong, last, "2", Answer(approved, "lead", "looks right"), Run("answer"))
+    assert facts["promoted"] is approved
+    assert decisions(weak)[-1] == ("2", "promoted" if approved else "kept", "lead")
+    assert Warehouse(weak.warehouse).read(MODEL_PROMOTIONS)["note"].dropna().tolist() == ["looks right"]
+    assert Registry(weak.mlflow).champion(last).version == ("2" if approved else "1")
+    with pytest.raises(StoreError, match="does not wait for an answer"):
+        decide(strong, last, "2", Answer(True, "lead"), Run("late"))
+
+
+def test_back_in_one_step_with_the_withdrawn_vintage_kept(changed: Changed) -> None:
+    weak, strong = changed("seasonal_naive"), changed("seasonal_mean", "lightgbm")
+    _, last = a_week_later(weak)
+    train(strong, last, Run("last"))
+    forecast(strong, last, "last")
+    warehouse, registry = Warehouse(weak.warehouse), Registry(weak.mlflow)
+    published = warehouse.read(FORECASTS, cutoff=pd.Timestamp(last))
+    assert set(published["model_version"]) == {"2"}
+    assert newest_vintage(weak) == last
+    with pytest.raises(SettingsError, match="needs a reason"):
+        rollback(weak, last, "1", " ", "lead", Run("back"))
+    with pytest.raises(StoreError, match=r"has no version '9'. Newest first: 2"):
+        rollback(weak, last, "9", "worse", "lead", Run("back"))
+    facts = rollback(weak, last, "1", "Monday was far too high", "lead", Run("back"))
+    assert (facts["version"], facts["champion"], facts["withdrawn"]) == ("1", "2", ["2"])
+    forecast(weak, last, "back")
+    assert set(warehouse.read(FORECASTS, cutoff=pd.Timestamp(last))["model_version"]) == {"1"}
+    kept = warehouse.read(FORECASTS_WITHDRAWN)
+    assert set(kept["withdrawn_by"]) == {"back"}
+    assert kept["withdrawn_reason"].str.contains("lead: Monday was far too high").all()
+    pd.testing.assert_frame_equal(kept[published.columns], published)
+    assert decisions(weak)[-2:] == [("1", "rolled_back", "lead"), ("2", "withdrawn", "lead")]
+    assert registry.version("2").state == "withdrawn"
+    assert registry.champion().version == registry.champion(last).version == "1"
+    assert not due(weak, last + timedelta(days=1))[0]  # nobody is challenged the night after
+    with pytest.raises(StoreError, match=r"is the champion of cutoff .* already"):
+        rollback(weak, last, "1", "again", "lead", Run("again"))
+    forecast(weak, last, "same")  # the same model on the same snapshot is no other vintage
+    assert set(warehouse.read(FORECASTS_WITHDRAWN)["withdrawn_by"]) == {"back"}
+
+
+@pytest.mark.parametrize("harm", ["altered", "truncated", "pickled", "gone"])
+def test_a_champion_that_was_tampered_with_is_refused_and_the_one_before_stands_in(changed: Changed, harm: str) -> None:
+    weak, strong = changed("seasonal_naive"), changed("seasonal_mean")
+    _, last = a_week_later(weak)
+    train(strong, last, Run("last"))
+    registry, warehouse = Registry(weak.mlflow), Warehouse(weak.warehouse)
+    assert registry.champion(last).version == "2"
+    folder = registry.fetch("2")
+    spec = folder / "blend.json"
+    if harm == "altered":
+        spec.write_text(spec.read_text().replace("1.0", "9.0"))
+    elif harm == "truncated":
+        spec.write_bytes(spec.read_bytes()[:20])
+    elif harm == "pickled":
+        (folder / "extra.pkl").write_bytes(b"\x80\x04.")
+    else:
+        spec.unlink()
+    forecast(weak, last, "night")
+    published = warehouse.read(FORECASTS, cutoff=pd.Timestamp(last))
+    assert set(published["model_version"]) == {"1"}
+    assert set(published["status"]) <= {"fallback", "insufficient", "discontinued"}
+    fallen = published[published["status"] == "fallback"]
+    assert fallen["reason"].str.contains("champion 2 is refused").all()
+    assert fallen["reason"].str.contains("version 1 stands in").all()
+    (registry.fetch("1") / "blend.json").unlink()
+    with pytest.raises(PublishError, match="No champion can be loaded, and nothing is published"):
+        forecast(weak, last, "later")
+    pd.testing.assert_frame_equal(warehouse.read(FORECASTS, cutoff=pd.Timestamp(last)), published)
