@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO
 
 import psutil
@@ -23,6 +24,7 @@ import requests
 from forecasting.errors import ForecastingError
 
 USER = "admin"
+NOBODY_ELSE: Mapping[str, str] = MappingProxyType({})
 QUIET = {
     # Nothing that runs here tells anybody outside about it.
     "DO_NOT_TRACK": "1",
@@ -81,21 +83,26 @@ def only_one(home: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def airflow(home: Path, conf: Path, clock: bool, patience: float = 180) -> Iterator[Airflow]:
+def airflow(
+    home: Path, conf: Path, clock: bool, patience: float = 180, users: Mapping[str, str] = NOBODY_ELSE
+) -> Iterator[Airflow]:
     """Start Airflow over `home` for the configuration, wait until it is healthy, stop it at the end whatever happens.
 
-    clock: whether nights also start by their schedule. Raises LauncherError where it does not become healthy.
+    clock: whether nights also start by their schedule. users: role (viewer, user, op, admin) by name, beside the
+    administrator; their passwords are in passwords.json. Raises LauncherError where it does not become healthy.
     """
     with only_one(home):
         api, worker_logs, trigger_logs = free_ports(3)
-        password = _password(home)
+        passwords = _passwords(home, [USER, *users])
         url = f"http://127.0.0.1:{api}"
         environment = os.environ | QUIET | _settings(home, url, (api, worker_logs, trigger_logs))
+        roles = ",".join(f"{name}:{role}" for name, role in {USER: "admin", **users}.items())
+        environment["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"] = roles
         environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"  # standalone asks it
         environment |= {"FORECASTING_CONF": str(conf.resolve()), "FORECASTING_SCHEDULE": "on" if clock else "off"}
         with (home / "standalone.log").open("wb") as log:
             process = start([str(Path(sys.executable).with_name("airflow")), "standalone"], environment, log)
-        running = Airflow(url, USER, password, home, process)
+        running = Airflow(url, USER, passwords[USER], home, process)
         try:
             _wait_healthy(running, patience)
             yield running
@@ -151,15 +158,16 @@ def tail(file: Path, lines: int) -> str:
     return "\n".join(text.splitlines()[-lines:])
 
 
-def _password(home: Path) -> str:
-    """The administrator's password: made at the first start, readable for its owner alone."""
+def _passwords(home: Path, users: Sequence[str]) -> dict[str, str]:
+    """A password for each: made at the first start, readable for the owner of the file alone."""
     file = home / "passwords.json"
-    if file.exists():
-        return str(json.loads(file.read_text(encoding="utf-8"))[USER])
-    password = secrets.token_urlsafe(12)
-    file.touch(mode=0o600)
-    file.write_text(json.dumps({USER: password}), encoding="utf-8")
-    return password
+    known: dict[str, str] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    missing = [name for name in users if name not in known]
+    if missing:
+        known |= {name: secrets.token_urlsafe(12) for name in missing}
+        file.touch(mode=0o600)
+        file.write_text(json.dumps(known), encoding="utf-8")
+    return known
 
 
 def _settings(home: Path, url: str, ports: tuple[int, int, int]) -> dict[str, str]:
@@ -176,7 +184,6 @@ def _settings(home: Path, url: str, ports: tuple[int, int, int]) -> dict[str, st
         "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str((home / "passwords.json").resolve()),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home.resolve()}/airflow.db",
         "AIRFLOW__API__HOST": "127.0.0.1",

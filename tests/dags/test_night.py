@@ -129,6 +129,7 @@ def test_a_training_that_fails_turns_its_run_red_and_the_champion_still_forecast
     assert states == {
         "is_training_due": "success",
         "train_and_judge": "failed",
+        "ask_for_approval": "upstream_failed",
         "hand_over_champion": "success",
         "report_failed_training": "failed",
     }
