@@ -37,6 +37,8 @@ COMMANDS = {
     "forecast": Command("forecasting.cli.night:forecast", "forecast every series and publish the vintage"),
     "monitor": Command("forecasting.cli.night:monitor", "score past forecasts against the sales known by now"),
     "rollback": Command("forecasting.cli.rollback:rollback", "make an earlier model the champion again, forecast anew"),
+    "trace": Command("forecasting.cli.trace:trace", "tell where one published number came from"),
+    "reproduce": Command("forecasting.cli.trace:reproduce", "make a published vintage again, compare bit for bit"),
     "show": Command("forecasting.cli.show:show", "print forecasts, the champion and the last runs"),
     "doctor": Command("forecasting.doctor:main", "check versions, configuration, sources, stores and the machine"),
     "demo": Command("forecasting.cli.demo:demo", "create the demo retailer, or let days pass in it"),
@@ -96,6 +98,7 @@ def parser() -> argparse.ArgumentParser:
         "--to", required=True, metavar="VERSION", help="version to go back to, as in MLflow"
     )
     parsers["rollback"].add_argument("--reason", required=True, metavar="TEXT", help="why; kept in `promotions`")
+    _trace(parsers["trace"], parsers["reproduce"])
     _show(parsers["show"])
     parsers["demo"].add_argument(
         "--days", type=_count, default=0, metavar="N", help="let N days pass; without it the shop is only created"
@@ -120,6 +123,14 @@ def _common(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--json", action="store_true", help="print the result as JSON, and nothing else, on stdout")
     command.add_argument("--debug", action="store_true", help="show the traceback of an error, and what libraries log")
+
+
+def _trace(trace: argparse.ArgumentParser, reproduce: argparse.ArgumentParser) -> None:
+    trace.add_argument("--series", required=True, metavar="ID", help="name of the series")
+    trace.add_argument("--ds", type=_day, required=True, metavar="DATE", help="first day of the forecast period")
+    trace.add_argument("--cutoff", type=_day, metavar="DATE", help="vintage; default: the newest that has the day")
+    reproduce.add_argument("--cutoff", type=_day, required=True, metavar="DATE", help="vintage to make again")
+    reproduce.add_argument("--retrain", action="store_true", help="train its models again from their snapshots too")
 
 
 def _show(command: argparse.ArgumentParser) -> None:

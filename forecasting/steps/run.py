@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 import time
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from forecasting.data.frequency import Frequency
 from forecasting.data.tables import RUNS
 from forecasting.settings import Settings
 from forecasting.stores.warehouse import Warehouse
+
+COMPUTING = ("lightgbm", "numpy", "pandas", "scipy", "statsmodels")
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,11 @@ def code_version() -> str:
     except (OSError, subprocess.SubprocessError):
         return forecasting.__version__
     return f"{forecasting.__version__}+{described}"
+
+
+def packages() -> dict[str, str]:
+    """Versions of what computes the numbers."""
+    return {"python": platform.python_version()} | {name: version(name) for name in COMPUTING}
 
 
 def now() -> datetime:

@@ -6,6 +6,7 @@ import json
 import logging
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from forecasting.models.blend import Blend
 from forecasting.models.calibrations import Calibrations
 from forecasting.settings import Settings
 from forecasting.steps import judgement, promotion
-from forecasting.steps.run import Run, code_version, record, whole_periods
+from forecasting.steps.run import Run, code_version, packages, record, whole_periods
 from forecasting.stores.lake import Lake
 from forecasting.stores.registry import Card, Registry, Version
 from forecasting.stores.warehouse import Warehouse
@@ -65,20 +66,12 @@ def train(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -> 
         lake, registry = Lake(settings.lake), Registry(settings.mlflow)
         panel = lake.read_panel(cutoff)
         outcome.snapshot = panel.snapshot
-        chosen = plan(panel, settings.panel.horizon, settings.train.folds, settings.train.step, settings.train.refit)
-        settings = _tuned(settings, panel.first(chosen.folds[0]), tell)
-        contest = Contest(panel, chosen, _backtests(settings, panel, chosen, tell))
-        choice = choose(contest, settings.train.metric, settings.train.blend)
-        tell(f"chosen: {choice.label} {dict(choice.weights)}, {settings.train.metric} {choice.value:.4f}")
+        made = challenger(settings, panel, tell)
+        choice, final = made.choice, made.final
         live, baseline = registry.champion(cutoff), _baseline(choice, settings)
-        verdict = judgement.trained(settings, contest, choice, registry, baseline)
+        verdict = judgement.trained(made.settings, made.contest, choice, registry, baseline)
         tell(verdict.reason)
-        calibrations = Calibrations.fit(_folds(contest, choice))
-        final = _fit(settings, panel, choice, calibrations)
-        tell(f"fitted {final.label} on all {len(panel.periods)} periods")
-        for gone in _gave_up(final):
-            tell(f"gave up for want of time: {gone}")
-        version = _register(settings, contest, choice, final, verdict)
+        version = _register(settings, made, verdict)
         decision = promotion.settle(settings, version.version, verdict, live, cutoff, run)
         table = _table(choice, cutoff, version.version, panel.snapshot, run)
         Warehouse(settings.warehouse).replace(BACKTESTS, table, cutoff=pd.Timestamp(cutoff))
@@ -97,6 +90,33 @@ def train(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -> 
             "accuracy": choice.value,
             "baseline": baseline,
         }
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """What a training has come to. settings: as they were, or as tuning has left them."""
+
+    settings: Settings
+    contest: Contest
+    choice: Choice
+    final: Blend
+
+
+def challenger(settings: Settings, panel: Panel, tell: Tell = log.info) -> Challenger:
+    """Backtest, choose, and fit on everything: the same panel and settings give the same model, byte for byte.
+
+    Raises ModelError where no candidate could be backtested.
+    """
+    chosen = plan(panel, settings.panel.horizon, settings.train.folds, settings.train.step, settings.train.refit)
+    settings = _tuned(settings, panel.first(chosen.folds[0]), tell)
+    contest = Contest(panel, chosen, _backtests(settings, panel, chosen, tell))
+    choice = choose(contest, settings.train.metric, settings.train.blend)
+    tell(f"chosen: {choice.label} {dict(choice.weights)}, {settings.train.metric} {choice.value:.4f}")
+    final = _fit(settings, panel, choice, Calibrations.fit(_folds(contest, choice)))
+    tell(f"fitted {final.label} on all {len(panel.periods)} periods")
+    for gone in _gave_up(final):
+        tell(f"gave up for want of time: {gone}")
+    return Challenger(settings, contest, choice, final)
 
 
 def _tuned(settings: Settings, panel: Panel, tell: Tell) -> Settings:
@@ -142,9 +162,9 @@ def _fit(settings: Settings, panel: Panel, choice: Choice, calibrations: Calibra
     return final.fit(panel, settings.panel.horizon)
 
 
-def _register(settings: Settings, contest: Contest, choice: Choice, final: Blend, verdict: Verdict) -> Version:
+def _register(settings: Settings, made: Challenger, verdict: Verdict) -> Version:
     """Write the model folder and log it with everything that speaks for and of it."""
-    panel = contest.panel
+    contest, choice, final, panel = made.contest, made.choice, made.final, made.contest.panel
     largest = pd.Series(panel.y[:, -91:].sum(axis=1)).fillna(0).nlargest(PLOTTED).index.to_numpy()
     metric = settings.train.metric
     means = choice.scores.groupby(["model", "level", "metric"], as_index=False)["value"].mean()
@@ -156,7 +176,7 @@ def _register(settings: Settings, contest: Contest, choice: Choice, final: Blend
     card = Card(
         cutoff=panel.cutoff,
         snapshot=panel.snapshot,
-        snapshot_digest=Lake(settings.lake).snapshot(panel.cutoff).digest,
+        snapshot_digest=Lake(settings.lake).find(panel.snapshot).digest,
         params={"train": settings.train.model_dump(mode="json"), "panel": settings.panel.model_dump(mode="json")},
         metrics={name: value for name, value in metrics.items() if np.isfinite(value)},
         tables={"backtest": choice.scores, "backtest_forecasts": _forecasts(contest, largest)},
@@ -169,6 +189,8 @@ def _register(settings: Settings, contest: Contest, choice: Choice, final: Blend
             "settings": settings.digest(),
             "gave_up": "; ".join(_gave_up(final)),
             "code": code_version(),
+            "packages": json.dumps(packages()),
+            "window": json.dumps([str(panel.periods[0].date()), str(panel.cutoff)]),
         },
     )
     with tempfile.TemporaryDirectory(prefix="model-") as place:

@@ -111,6 +111,10 @@ class Lake:
             )
         return later
 
+    def find(self, snapshot_id: str) -> Snapshot:
+        """The snapshot of that id. Raises StoreError naming those that there are."""
+        return self._find(snapshot_id).snapshot
+
     def newest_cutoff(self, before: date | None = None, by: datetime | None = None) -> date | None:
         """The latest cutoff of all snapshots; of those before a day; of those committed by a moment; None: no such."""
         return max(

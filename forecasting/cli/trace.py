@@ -1,0 +1,47 @@
+"""`trace`, `reproduce`: where a number came from, and whether it comes out the same again."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Mapping
+from typing import Any
+
+from forecasting import settings as configuration
+from forecasting.cli.report import Report, result
+
+
+def trace(arguments: Namespace) -> int:
+    """Print everything that is known of one number."""
+    from forecasting.steps.trace import trace as step
+
+    settings = configuration.load(arguments.conf, arguments.changes)
+    facts = step(settings, arguments.series, arguments.ds, arguments.cutoff)
+    result(arguments, facts, lambda: "\n".join(_lines(facts)))
+    return 0
+
+
+def reproduce(arguments: Namespace) -> int:
+    """Make a vintage again; exit code 1 where it is not the same."""
+    from forecasting.steps.reproduce import reproduce as step
+
+    settings = configuration.load(arguments.conf, arguments.changes)
+    report = Report(arguments.debug)
+    with report.step("reproduce") as progress:
+        facts = step(settings, arguments.cutoff, arguments.retrain, progress.tell)
+        progress.outcome = "equal" if facts["equal"] else "not equal"
+    result(arguments, facts, lambda: "\n".join(_lines(facts)))
+    return 0 if facts["equal"] else 1
+
+
+def _lines(facts: Mapping[str, Any], indent: str = "") -> list[str]:
+    """Nested facts as indented text."""
+    lines: list[str] = []
+    for name, value in facts.items():
+        if isinstance(value, Mapping) and value:
+            lines += [f"{indent}{name}", *_lines(value, indent + "  ")]
+        elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+            lines.append(f"{indent}{name}")
+            lines += [indent + "  " + ", ".join(f"{key} {one}" for key, one in row.items()) for row in value]
+        else:
+            lines.append(f"{indent}{name:<20} {value}")
+    return lines

@@ -1,0 +1,119 @@
+"""A published vintage once more, from its snapshot and its model in the registry: equal to the last bit, or why not."""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+from collections.abc import Callable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from forecasting import models
+from forecasting.data.build import build_panel
+from forecasting.data.panel import Panel
+from forecasting.data.tables import FORECASTS
+from forecasting.errors import PublishError, SettingsError
+from forecasting.models.base import Forecaster
+from forecasting.settings import Settings
+from forecasting.steps import vintage
+from forecasting.steps.run import code_version, packages, whole_periods
+from forecasting.steps.train import challenger
+from forecasting.stores.lake import Lake
+from forecasting.stores.manifest import write_manifest
+from forecasting.stores.registry import Registry
+from forecasting.stores.warehouse import Warehouse
+
+NUMBERS = ("mean", *vintage.QUANTILE_COLUMNS)
+log = logging.getLogger(__name__)
+Tell = Callable[[str], None]
+
+
+def reproduce(settings: Settings, cutoff: date, retrain: bool = False, tell: Tell = log.info) -> dict[str, Any]:
+    """Rebuild panel and forecasts of a cutoff and compare them with the published rows, number by number.
+
+    retrain: train again from the snapshot that the model learnt from, too; the folder must have the same digest.
+    Returns cutoff, equal, rows, different, largest_difference, versions, and with `retrain` what came of it. Raises
+    PublishError where nothing was published for the cutoff, SettingsError where other series are asked for than then.
+    """
+    cutoff = whole_periods(settings, cutoff)
+    published = Warehouse(settings.warehouse).read(FORECASTS, cutoff=pd.Timestamp(cutoff))
+    if published.empty:
+        known = ", ".join(str(day) for day in Warehouse(settings.warehouse).cutoffs(most=5)) or "none"
+        raise PublishError(f"No vintage of cutoff {cutoff} was published; the newest are: {known}.")
+    parts = []
+    for (version, snapshot), rows in published.groupby(["model_version", "snapshot"]):
+        panel = _panel(settings, cutoff, str(snapshot))
+        tell(f"{snapshot}: {len(panel.y):,} series, version {version}")
+        parts.append(_compared(rows, panel, models.load(Registry(settings.mlflow).fetch(str(version)))))
+    off = np.concatenate(parts)
+    different = int((off != 0).any(axis=1).sum())
+    versions = sorted(published["model_version"].astype(str).unique())
+    facts: dict[str, Any] = {
+        "cutoff": cutoff,
+        "equal": different == 0,
+        "rows": len(published),
+        "different": different,
+        "largest_difference": float(np.abs(off).max()),
+        "versions": versions,
+        "snapshots": sorted(published["snapshot"].astype(str).unique()),
+    }
+    if retrain:
+        facts["retrained"] = [_retrained(settings, version, tell) for version in versions]
+        facts["equal"] = facts["equal"] and all(one["equal"] for one in facts["retrained"])
+    return facts
+
+
+def _panel(settings: Settings, cutoff: date, snapshot: str) -> Panel:
+    """Built anew from the tables of the snapshot, not the panel that was kept."""
+    lake = Lake(settings.lake)
+    names = ("sales", *lake.find(snapshot).versions)
+    return build_panel({name: lake.read(snapshot, name) for name in names}, settings, cutoff, snapshot)
+
+
+def _compared(rows: pd.DataFrame, panel: Panel, model: Forecaster) -> np.ndarray:
+    """(n_rows, n_numbers) made again less published; as stored, that is as float64 of a float32."""
+    index = pd.Index(panel.unique_ids)
+    where = index.get_indexer(pd.Index(rows["unique_id"]))
+    if (where < 0).any():
+        raise SettingsError("The panel of these settings lacks series that were published: use the settings of then.")
+    wanted = np.unique(where)
+    forecast = model.predict(panel, int(rows["horizon"].max()), wanted)
+    quantiles = forecast.quantiles
+    if quantiles is None:
+        raise PublishError("The model gives no quantiles.")
+    numbers = np.concatenate([forecast.mean[..., None], quantiles], axis=-1).astype(np.float64)
+    again = numbers[np.searchsorted(wanted, where), rows["horizon"].to_numpy(dtype=int) - 1]
+    difference: np.ndarray = again - rows[list(NUMBERS)].to_numpy(dtype=np.float64)
+    return difference
+
+
+def _retrained(settings: Settings, version: str, tell: Tell) -> dict[str, Any]:
+    """One version trained again from its snapshot; where its folder differs, what else does, and by how much."""
+    registry = Registry(settings.mlflow)
+    known = registry.version(version)
+    panel = _panel(settings, known.cutoff, known.tags["snapshot"])
+    final = challenger(settings, panel, tell).final
+    with tempfile.TemporaryDirectory(prefix="again-") as place:
+        folder = Path(place) / "model"
+        models.save(final, folder)
+        digest = write_manifest(folder)
+    found: dict[str, Any] = {"version": version, "digest": digest, "registered": known.tags.get("manifest", "")}
+    found["equal"] = digest == found["registered"]
+    if not found["equal"]:
+        before = models.load(registry.fetch(version)).predict(panel, settings.panel.horizon).mean
+        after = final.predict(panel, settings.panel.horizon).mean
+        moved = float(np.abs(after - before).sum() / max(float(np.abs(before).sum()), 1e-12))
+        found |= {"moved": moved, "differs": _differs(settings, known.tags)}
+    return found
+
+
+def _differs(settings: Settings, tags: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """What made the model then and now, where that is not the same."""
+    then = {"code": tags.get("code", ""), "settings": tags.get("settings", "")} | json.loads(tags.get("packages", "{}"))
+    now = {"code": code_version(), "settings": settings.digest()} | packages()
+    return {name: (str(then.get(name, "")), str(now[name])) for name in now if then.get(name) != now[name]}

@@ -1,0 +1,123 @@
+"""Where a number came from: the forecast row, its run, model, snapshot, and the sales and covariates behind it."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from forecasting.data.panel import Panel
+from forecasting.data.tables import FORECASTS, MODEL_PROMOTIONS, RUNS
+from forecasting.errors import CutoffError, TableError, some
+from forecasting.settings import Settings
+from forecasting.stores.lake import Lake
+from forecasting.stores.registry import Registry, Version
+from forecasting.stores.warehouse import Warehouse
+
+NEWEST = 28  # rows of sales that are listed one by one
+
+
+def trace(settings: Settings, unique_id: str, ds: date, cutoff: date | None = None) -> dict[str, Any]:
+    """Everything that is known of one published number; the newest vintage that has it, unless told which.
+
+    Keys: forecast, snapshot, digest, model_version, code, settings, run, model, decisions, sales, covariates,
+    overrides. Raises TableError where no vintage has this series and day, naming what there is.
+    """
+    warehouse, lake = Warehouse(settings.warehouse), Lake(settings.lake)
+    row = _row(warehouse, unique_id, ds, cutoff)
+    cutoff, snapshot = row["cutoff"].date(), str(row["snapshot"])
+    runs = warehouse.read(RUNS, run_id=row["run_id"])
+    wrote = runs[runs["step"] == "forecast"].iloc[0] if (runs["step"] == "forecast").any() else None
+    version = Registry(settings.mlflow).version(str(row["model_version"]))
+    decisions = warehouse.read(MODEL_PROMOTIONS, version=version.version).sort_values("decided_at")
+    return {
+        "forecast": _filled(row),
+        "snapshot": snapshot,
+        "digest": lake.find(snapshot).digest,
+        "model_version": version.version,
+        "code": None if wrote is None else wrote["code"],
+        "settings": None if wrote is None else wrote["settings"],
+        "run": None if wrote is None else _filled(wrote),
+        "model": _model(version),
+        "decisions": decisions[["cutoff", "decision", "by", "reason", "decided_at"]].to_dict("records"),
+        **_behind(lake, settings, unique_id, ds, cutoff, snapshot),
+        "overrides": [],
+    }
+
+
+def _row(warehouse: Warehouse, unique_id: str, ds: date, cutoff: date | None) -> pd.Series:
+    """The forecast itself."""
+    where: dict[str, Any] = {} if cutoff is None else {"cutoff": pd.Timestamp(cutoff)}
+    rows = warehouse.read(FORECASTS, unique_id=unique_id, **where)
+    found = rows[rows["ds"] == pd.Timestamp(ds)]
+    if found.empty:
+        told = f" in the vintage {cutoff}" if cutoff else ""
+        if rows.empty:
+            raise TableError(f"There is no forecast of series {unique_id!r}{told}: see `show --series` for the names.")
+        days = f"{rows['ds'].min().date()} to {rows['ds'].max().date()}"
+        raise TableError(
+            f"There is no forecast of {unique_id} for {ds}{told}; it has {days}, of the cutoffs "
+            f"{some(sorted({one.date().isoformat() for one in rows['cutoff']}, reverse=True))}."
+        )
+    newest: pd.Series = found.sort_values("cutoff").iloc[-1]
+    return newest
+
+
+def _filled(row: pd.Series) -> dict[str, Any]:
+    """A row as plain values, None for an empty cell."""
+    return {str(name): None if pd.isna(value) else value for name, value in row.items()}
+
+
+def _model(version: Version) -> dict[str, Any]:
+    tags = version.tags
+    return {
+        "name": version.name,
+        "state": version.state,
+        "trained_at": version.cutoff,
+        "trained_on": tags.get("snapshot"),
+        "weights": json.loads(tags.get("weights", "{}")),
+        "weights_by_class": json.loads(tags.get("weights_by_class", "{}")),
+        "window": json.loads(tags.get("window", "null")),
+        "manifest": tags.get("manifest"),
+        "code": tags.get("code"),
+        "settings": tags.get("settings"),
+        "packages": json.loads(tags.get("packages", "{}")),
+    }
+
+
+def _behind(
+    lake: Lake, settings: Settings, unique_id: str, ds: date, cutoff: date, snapshot: str
+) -> dict[str, dict[str, Any]]:
+    """The rows of sales of the snapshot, and the covariates of the day from the panel."""
+    try:
+        panel = lake.read_panel(cutoff, snapshot)
+    except CutoffError as error:
+        return {"sales": {"missing": str(error)}, "covariates": {}}
+    where = int(np.flatnonzero(panel.unique_ids == unique_id)[0])
+    item, store = (str(panel.series[name].iloc[where]) for name in ("item", "store"))
+    parts = []
+    for piece in lake.pieces(snapshot, "sales"):
+        mine = (piece["item"] == item) & (piece["store"] == store) & (piece["ds"] <= pd.Timestamp(cutoff))
+        parts.append(piece[mine.to_numpy()])
+    rows = pd.concat(parts).sort_values("ds")
+    sales = {
+        "item": item, "store": store, "rows": len(rows), "units": float(rows["y"].sum()),
+        "first": rows["ds"].min(), "last": rows["ds"].max(),
+        "unobserved_periods": int((~np.isfinite(panel.y[where])).sum()),
+        "newest": rows[["ds", "y"]].tail(NEWEST).to_dict("records"),
+    }  # fmt: skip
+    return {"sales": sales, "covariates": _covariates(panel, where, ds, settings.panel.horizon)}
+
+
+def _covariates(panel: Panel, where: int, ds: date, horizon: int) -> dict[str, float | None]:
+    """What was known ahead of the day, by name."""
+    days = panel.periods.append(panel.future(horizon))
+    column = int(days.get_indexer(pd.DatetimeIndex([pd.Timestamp(ds)]))[0])
+    found: dict[str, float | None] = {}
+    for name, values in panel.known.items():
+        value = float(values[0 if len(values) == 1 else where, column])
+        found[name] = value if np.isfinite(value) else None
+    return found
