@@ -25,6 +25,7 @@ from forecasting.models.calibrations import Calibrations
 from forecasting.models.naive import SeasonalMean
 
 SPEC_FILE = "blend.json"
+ROUNDING = 1e-4  # of the largest mean: what float32 leaves
 ByClass = Mapping[str, Mapping[str, float]]  # demand class -> model -> weight
 NO_CLASSES: ByClass = MappingProxyType({})
 FAILURES = (ForecastingError, ValueError, ArithmeticError, np.linalg.LinAlgError)
@@ -83,6 +84,28 @@ class Blend:
             return combined
         quantiles = self.calibrations.days[SERIES].quantiles(panel, combined.mean, rows)
         return Forecast(combined.mean, quantiles, combined.status, combined.reason)
+
+    def explain(self, panel: Panel, horizon: int, row: int) -> dict[tuple[str, str], NDArray[np.float64]]:
+        """(horizon,) units by model and group of features, weighted as in the blend: they add up to the mean.
+
+        Models that cannot tell more have one group, `history`. What the rules on series that ended or never began
+        change afterwards stands under `rules`.
+        """
+        rows = np.array([row], dtype=np.intp)
+        classes, found = self._classes(panel, rows), dict[tuple[str, str], NDArray[np.float64]]()
+        for name in (name for name, weight in self.weights.items() if weight > 0):
+            share = float(np.ravel(shares(name, self.weights, self.by_class, classes))[0])
+            if share <= 0:
+                continue
+            part = self.parts[name]
+            told = getattr(part, "explain", None)
+            parts = told(panel, horizon, row) if told else {"history": part.predict(panel, horizon, rows).mean[0]}
+            found |= {(name, group): values * share for group, values in parts.items()}
+        mean = self.predict(panel, horizon, rows).mean[0]
+        rest = mean - sum(found.values(), np.zeros(horizon))
+        if np.abs(rest).max() > ROUNDING * max(1.0, float(mean.max())):
+            found["rules", "rules"] = rest
+        return found
 
     def _classes(self, panel: Panel, rows: NDArray[np.intp] | None) -> NDArray[np.object_] | None:
         if not self.by_class:

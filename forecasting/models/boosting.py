@@ -25,11 +25,13 @@ from numpy.typing import NDArray
 from forecasting.data.panel import Matrix, Panel
 from forecasting.errors import ArtifactError, ModelError
 from forecasting.features import Features
+from forecasting.features.groups import LEVEL, groups
 from forecasting.settings import LightgbmSettings, Settings
 
 SPEC_FILE = "features.json"
 MULTIPLIED = ("tweedie", "poisson")  # objectives with a log link: the level goes in as an offset of the score
 LEAVES = 63
+STILL = 1e-9  # of a score, below which nothing has moved it
 MANY, BAGS = 200_000, 3  # rows, up to which so many boosters are averaged; with more, one is as good
 SMALLEST_LEAF, LARGEST_LEAF = 20, 100  # rows; between them one row in 2,000
 log = logging.getLogger(__name__)
@@ -166,6 +168,33 @@ class Boosted:
             total += np.exp(raw) if self.settings.objective in MULTIPLIED else np.maximum(raw, 0)
         mean: Matrix = (total / len(self.boosters) * built.scale).astype(np.float32)
         return mean
+
+    def parts(self, built: Features) -> dict[str, NDArray[np.float64]]:
+        """(n_rows,) units by group of features, which add up to `expected`.
+
+        By LightGBM's own contributions (TreeSHAP: Lundberg et al., 2020). Under a log link they multiply, so each gets
+        its share of the distance from the base by the logarithmic mean (LMDI: Ang, 2005), which leaves no rest.
+        """
+        labels = groups(built.names, built.categorical)
+        found = {name: np.zeros(len(built.values)) for name in dict.fromkeys((LEVEL, *labels))}
+        for booster in self.boosters:
+            given = booster.predict(built.values, pred_contrib=True, num_threads=self.threads)
+            shares = np.asarray(given, dtype=np.float64)
+            total, base = shares.sum(axis=1), shares[:, -1]
+            if self.settings.objective in MULTIPLIED:
+                moved = total - base
+                still = np.abs(moved) < STILL
+                factor = np.where(still, np.exp(base), (np.exp(total) - np.exp(base)) / np.where(still, 1, moved))
+                start = np.exp(total) - factor * moved
+            else:
+                # What a negative sum would have taken below zero is taken off everything alike.
+                factor = np.where(total > 0, 1.0, 0.0)
+                start = base * factor
+            found[LEVEL] += start
+            for column, name in enumerate(labels):
+                found[name] += shares[:, column] * factor
+        scale = built.scale / len(self.boosters)
+        return {name: values * scale for name, values in found.items()}
 
     def importance(self) -> dict[str, float]:
         """Share of the total gain by feature."""

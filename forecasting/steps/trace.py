@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from forecasting import models
 from forecasting.data.panel import Panel
 from forecasting.data.tables import FORECASTS, MODEL_PROMOTIONS, RUNS
 from forecasting.errors import CutoffError, TableError, some
+from forecasting.models.blend import Blend
 from forecasting.settings import Settings
 from forecasting.stores.lake import Lake
 from forecasting.stores.registry import Registry, Version
@@ -24,7 +26,8 @@ def trace(settings: Settings, unique_id: str, ds: date, cutoff: date | None = No
     """Everything that is known of one published number; the newest vintage that has it, unless told which.
 
     Keys: forecast, snapshot, digest, model_version, code, settings, run, model, decisions, sales, covariates,
-    overrides. Raises TableError where no vintage has this series and day, naming what there is.
+    explanation (why this number, in units), overrides. Raises TableError where no vintage has this series and day,
+    naming what there is.
     """
     warehouse, lake = Warehouse(settings.warehouse), Lake(settings.lake)
     row = _row(warehouse, unique_id, ds, cutoff)
@@ -43,7 +46,7 @@ def trace(settings: Settings, unique_id: str, ds: date, cutoff: date | None = No
         "run": None if wrote is None else _filled(wrote),
         "model": _model(version),
         "decisions": decisions[["cutoff", "decision", "by", "reason", "decided_at"]].to_dict("records"),
-        **_behind(lake, settings, unique_id, ds, cutoff, snapshot),
+        **_behind(lake, settings, row, version.version),
         "overrides": [],
     }
 
@@ -88,14 +91,13 @@ def _model(version: Version) -> dict[str, Any]:
     }
 
 
-def _behind(
-    lake: Lake, settings: Settings, unique_id: str, ds: date, cutoff: date, snapshot: str
-) -> dict[str, dict[str, Any]]:
-    """The rows of sales of the snapshot, and the covariates of the day from the panel."""
+def _behind(lake: Lake, settings: Settings, row: pd.Series, version: str) -> dict[str, Any]:
+    """The rows of sales of the snapshot, the covariates of the day, and what the model made of them."""
+    unique_id, ds, cutoff, snapshot = row["unique_id"], row["ds"].date(), row["cutoff"].date(), str(row["snapshot"])
     try:
         panel = lake.read_panel(cutoff, snapshot)
     except CutoffError as error:
-        return {"sales": {"missing": str(error)}, "covariates": {}}
+        return {"sales": {"missing": str(error)}, "covariates": {}, "explanation": []}
     where = int(np.flatnonzero(panel.unique_ids == unique_id)[0])
     item, store = (str(panel.series[name].iloc[where]) for name in ("item", "store"))
     parts = []
@@ -103,13 +105,31 @@ def _behind(
         mine = (piece["item"] == item) & (piece["store"] == store) & (piece["ds"] <= pd.Timestamp(cutoff))
         parts.append(piece[mine.to_numpy()])
     rows = pd.concat(parts).sort_values("ds")
+    horizon = settings.panel.horizon
     sales = {
         "item": item, "store": store, "rows": len(rows), "units": float(rows["y"].sum()),
         "first": rows["ds"].min(), "last": rows["ds"].max(),
         "unobserved_periods": int((~np.isfinite(panel.y[where])).sum()),
         "newest": rows[["ds", "y"]].tail(NEWEST).to_dict("records"),
     }  # fmt: skip
-    return {"sales": sales, "covariates": _covariates(panel, where, ds, settings.panel.horizon)}
+    return {
+        "sales": sales,
+        "covariates": _covariates(panel, where, ds, horizon),
+        "explanation": _explained(settings, panel, where, ds, version),
+    }
+
+
+def _explained(settings: Settings, panel: Panel, where: int, ds: date, version: str) -> list[dict[str, float | str]]:
+    """Units by model and group of features, the largest first: they add up to the mean."""
+    model, horizon = models.load(Registry(settings.mlflow).fetch(version)), settings.panel.horizon
+    if not isinstance(model, Blend):
+        return []
+    step = int(panel.future(horizon).get_indexer(pd.DatetimeIndex([pd.Timestamp(ds)]))[0])
+    rows: list[dict[str, float | str]] = [
+        {"model": name, "group": group, "units": float(values[step])}
+        for (name, group), values in model.explain(panel, horizon, where).items()
+    ]
+    return sorted(rows, key=lambda row: -abs(float(row["units"])))
 
 
 def _covariates(panel: Panel, where: int, ds: date, horizon: int) -> dict[str, float | None]:

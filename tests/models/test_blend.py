@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from forecasting.errors import ArtifactError, ModelError
 from forecasting.models.base import Forecast
 from forecasting.models.blend import Blend
 from forecasting.models.calibrations import Calibrations
+from forecasting.models.lightgbm import DirectLightgbm
 from forecasting.models.naive import SeasonalMean, SeasonalNaive
+from forecasting.settings import LightgbmSettings
 from tests.panels import panel_of, seasonal_panel
 
 HORIZON = 14
@@ -122,3 +125,23 @@ def test_what_is_saved_forecasts_the_same(tmp_path: Path) -> None:
     (tmp_path / "m" / "blend.json").write_text("{")
     with pytest.raises(ArtifactError, match="does not hold a blend"):
         models.load(tmp_path / "m")
+
+
+@pytest.mark.parametrize("objective", ["tweedie", "regression"])
+def test_why_a_number_is_what_it_is_adds_up_to_it(objective: str) -> None:
+    panel = seasonal_panel()
+    small = LightgbmSettings(rows=3000, trees=20, leaves=7, min_rows_leaf=20, objective=objective)
+    parts = {"lightgbm": DirectLightgbm(small, threads=1), "seasonal_mean": SeasonalMean()}
+    blend = Blend(parts, {"lightgbm": 0.75, "seasonal_mean": 0.25}, discontinued_after=60).fit(panel, 14)
+    mean = blend.predict(panel, 14).mean
+    for row in range(len(panel.y)):
+        found = blend.explain(panel, 14, row)
+        np.testing.assert_allclose(sum(found.values()), mean[row], rtol=1e-3, atol=1e-3)
+    found = blend.explain(panel, 14, 4)
+    assert {("lightgbm", group) for group in ("recent level", "season", "price", "promotion")} <= set(found)
+    assert ("seasonal_mean", "history") in found
+    dear = panel.known["promotion"].copy()
+    dear[4, -14:] = 1
+    changed = blend.explain(replace(panel, known={**panel.known, "promotion": dear}), 14, 4)
+    promoted = changed["lightgbm", "promotion"].sum() - found["lightgbm", "promotion"].sum()
+    assert promoted > 0

@@ -56,6 +56,9 @@ def test_a_number_is_traced_to_its_run_model_snapshot_and_sales(shop) -> None:
     mine = sales[(sales["item"] == item) & (sales["store"] == store)]
     assert (found["sales"]["rows"], found["sales"]["units"]) == (len(mine), mine["y"].sum())
     assert {"price", "promotion"} <= set(found["covariates"])
+    units = pd.DataFrame(found["explanation"])
+    assert units["units"].sum() == pytest.approx(row["mean"], rel=1e-3, abs=1e-3)
+    assert set(units["model"]) <= {*found["model"]["weights"], "rules"}
     earlier = trace(settings, row["unique_id"], row["ds"].date(), cutoff - timedelta(days=1))
     assert earlier["run"]["run_id"] == "first"
 
