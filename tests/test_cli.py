@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -189,7 +190,11 @@ def test_a_step_without_a_snapshot_says_what_to_run(shop, tmp_path, capsys):
 
 @pytest.mark.parametrize("command", COMMANDS.keys() - {"tables", "doctor"})
 def test_a_broken_configuration_is_one_message_and_exit_code_2(shop, capsys, command):
-    needed = ("--to", "1", "--reason", "worse") if command == "rollback" else ()
+    needed = {
+        "rollback": ("--to", "1", "--reason", "worse"),
+        "trace": ("--series", "A", "--ds", "2026-07-01"),
+        "reproduce": ("--cutoff", "2026-06-30"),
+    }.get(command, ())
     code, out, err = ask(capsys, command, "--conf", shop, "--set", "panel.horizn=3", *needed)
     assert (code, out) == (2, "")
     assert "panel.horizn: unknown key; did you mean horizon?" in err
@@ -246,7 +251,7 @@ def test_help_is_there_at_once():
     assert done.returncode == 0
     # 0.1 s where nothing else runs; what this guards against, the heavy imports, takes 3 s and more.
     assert time.perf_counter() - start < 1.5
-    assert all(f"\n    {name} " in done.stdout for name in COMMANDS)
+    assert all(re.search(rf"^    {name}\s", done.stdout, re.MULTILINE) for name in COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
