@@ -15,7 +15,7 @@ from forecasting import orchestration as house
 @dag(
     schedule=None,
     doc_md=__doc__,
-    params={"cutoff": house.cutoff_param()} | house.rollback_params(),
+    params=house.rollback_params(),
     **house.NIGHTLY | {"tags": ["demand", "person"]},
 )
 def rollback():

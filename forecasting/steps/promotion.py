@@ -12,7 +12,7 @@ import pandas as pd
 
 from forecasting.data.tables import JUDGEMENTS, MODEL_PROMOTIONS
 from forecasting.errors import StoreError
-from forecasting.evaluation.promotion import Verdict
+from forecasting.evaluation.promotion import EVERYTHING, Verdict
 from forecasting.settings import Settings
 from forecasting.steps.run import Run, now, record
 from forecasting.stores.changes import Change
@@ -61,6 +61,7 @@ def question(settings: Settings, cutoff: date) -> dict[str, Any] | None:
     version, live = waiting[0], Registry(settings.mlflow).champion(cutoff)
     rows = Warehouse(settings.warehouse).read(JUDGEMENTS, version=version.version)
     newest = rows[rows["cutoff"] == rows["cutoff"].max()]
+    newest = newest.iloc[(newest["segment"] != EVERYTHING).to_numpy().argsort(kind="stable")]
     rival = live.version if live else ""
     return {
         "version": version.version,
