@@ -1,20 +1,25 @@
 """# Approve: may this challenger take over?
 
 A challenger has won by the rules (`[train.judge]`), and `train.approval = "person"`: the comparison is shown here, and
-nothing waits for the answer but this run. *Approve* makes it the champion and issues the newest vintage again;
-*Reject*, or no answer in time, keeps the champion, and the challenger is watched beside it. Who answered, and the note,
-stand in `promotions`.
+only this run waits for the answer. *Approve* makes it the champion and issues the newest vintage again; *Reject*, or no
+answer in time, keeps the champion. Who answered, and the note, stand in `promotions`.
 
 *Starts* when `train` or `monitor` hands over a challenger, or by hand while one waits.
 """
 
 from datetime import timedelta
 
-from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk import PartitionedAssetTimetable, TriggerRule, dag, task
+from airflow.sdk import PartitionedAssetTimetable, dag, task
 
 from forecasting import orchestration as house
+
+
+class Approval(ApprovalOperator):
+    """Both answers go on to be written down."""
+
+    def skip(self, *_, **__):
+        """Nothing is skipped on *Reject*."""
 
 
 @dag(
@@ -30,18 +35,16 @@ def approve():
     def show_comparison(**context):
         """What is asked, and the figures behind it."""
         with house.night(context) as (settings, cutoff, _):
-            from forecasting.steps.promotion import question
+            return house.question_of(settings, cutoff)
 
-            return question(settings, cutoff)
-
-    @task(outlets=[house.CHAMPION], trigger_rule=TriggerRule.ALL_DONE)
+    @task(outlets=[house.CHAMPION])
     def write_down_answer(*, outlet_events, ti, **context):
         """The decision, who took it and why; an approved challenger forecasts at once."""
-        asked, answer = ti.xcom_pull(task_ids="show_comparison"), ti.xcom_pull(task_ids="ask_planner")
+        said = [ti.xcom_pull(task_ids=name) for name in ("show_comparison", "ask_planner")]
         with house.night(context) as (settings, cutoff, run):
-            return house.answered(settings, cutoff, run, outlet_events, asked, answer)
+            return house.answered(settings, cutoff, run, outlet_events, *said)
 
-    ask = ApprovalOperator(
+    ask = Approval(
         task_id="ask_planner",
         subject="{{ ti.xcom_pull(task_ids='show_comparison')['subject'] }}",
         body="{{ ti.xcom_pull(task_ids='show_comparison')['body'] }}",
@@ -50,7 +53,7 @@ def approve():
         assigned_users=house.approvers(),
         params={"note": house.note_param()},
     )
-    show_comparison() >> ask >> EmptyOperator(task_id="approved") >> write_down_answer()
+    show_comparison() >> ask >> write_down_answer()
 
 
 approve()

@@ -225,6 +225,16 @@ def ask_for_approval(facts: Mapping[str, Any], *, outlet_events: Any, **context:
         announce(outlet_events, CHALLENGER, cutoff, facts)
 
 
+def question_of(settings: Settings, cutoff: date) -> dict[str, Any]:
+    """What a person is asked; the run is skipped where no challenger waits."""
+    from forecasting.steps.promotion import question
+
+    found = question(settings, cutoff)
+    if found is None:
+        raise AirflowSkipException("No challenger waits for a person.")
+    return found
+
+
 def answered(
     settings: Settings, cutoff: date, run: Run, outlet_events: Any, asked: Mapping[str, Any], answer: Mapping[str, Any]
 ) -> dict[str, Any]:

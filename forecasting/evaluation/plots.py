@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -49,4 +50,19 @@ def _importance(shares: dict[str, float]) -> Figure:
     axes = figure.subplots()
     axes.barh([name for name, _ in top], [share for _, share in top])
     axes.set_xlabel("share of LightGBM's total gain")
+    return figure
+
+
+def judgement(rows: pd.DataFrame) -> Figure:
+    """Challenger against champion: the improvement with its interval, overall and by segment. rows: as of a Verdict."""
+    shown = rows[rows["low"].notna()].iloc[::-1]
+    figure = Figure(figsize=(8, 0.4 * len(shown) + 1.2), layout="constrained")
+    axes = figure.subplots()
+    middle, place = 100 * shown["improvement"].to_numpy(dtype=float), np.arange(len(shown))
+    low, high = (100 * shown[name].to_numpy(dtype=float) for name in ("low", "high"))
+    reach = np.abs(np.stack([middle - low, high - middle]))
+    axes.errorbar(middle, place, xerr=reach, fmt="o", color="tab:blue", ecolor="0.6", capsize=3)
+    axes.axvline(0, color="0.3", lw=1)
+    axes.set_yticks(place, [f"{row.rule}: {row.segment}" for row in shown.itertuples()], fontsize=8)
+    axes.set_xlabel("challenger better than the champion by, %")
     return figure

@@ -180,7 +180,8 @@ def _register(settings: Settings, made: Challenger, verdict: Verdict) -> Version
         params={"train": settings.train.model_dump(mode="json"), "panel": settings.panel.model_dump(mode="json")},
         metrics={name: value for name, value in metrics.items() if np.isfinite(value)},
         tables={"backtest": choice.scores, "backtest_forecasts": _forecasts(contest, largest)},
-        figures=plots.training(contest, choice, final, largest),
+        figures=plots.training(contest, choice, final, largest)
+        | ({"judgement": plots.judgement(verdict.rows)} if len(verdict.rows) else {}),
         tags={
             "name": final.label,
             "weights": json.dumps(dict(choice.weights)),

@@ -27,13 +27,11 @@ PATIENCE = 120
 PENDING = "dags/~/dagRuns/~/hitlDetails?response_received=false"
 
 
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Settings, date]:
+def week_old_shop(folder: Path, hours: float) -> tuple[Path, Settings, date]:
     """A shop whose first night was a week ago, by the weaker model; a person must approve what comes after it."""
-    folder = tmp_path_factory.mktemp("approved")
     path = small_shop(
         folder, demo__items=20, demo__stores=4, train__models=["seasonal_mean", "lightgbm"],
-        train__approval="person", train__approvers=["lead"],
+        train__approval="person", train__approvers=["lead"], train__approval_hours=hours,
     )  # fmt: skip
     weak = configuration.load(path, ["train.models=['seasonal_naive']"])
     first = tonight(weak)
@@ -78,11 +76,16 @@ def versions(settings: Settings, cutoff: date) -> set[str]:
     return set(Warehouse(settings.warehouse).read(FORECASTS, cutoff=pd.Timestamp(cutoff), horizon=1)["model_version"])
 
 
-def test_approved_by_rest_and_rolled_back_by_its_dag(shop: tuple[Path, Settings, date], monkeypatch) -> None:
-    path, settings, last = shop
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of what other tests have set for Airflow."""
     for name in ("AIRFLOW_HOME", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "FORECASTING_POOL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("FORECASTING_RETRY_SECONDS", "0")
+
+
+def test_approved_by_rest_and_rolled_back_by_its_dag(tmp_path: Path) -> None:
+    path, settings, last = week_old_shop(tmp_path, hours=1)
     with airflow(path.parent / "airflow", path, clock=False, users={"lead": "op", "other": "op"}) as server:
         client = Client(server)
         client.wait_for(("extract", "train", "approve", "forecast", "monitor", "rollback"))
@@ -109,3 +112,20 @@ def test_approved_by_rest_and_rolled_back_by_its_dag(shop: tuple[Path, Settings,
         back = decided.loc[("1", "rolled_back")]
         assert (back["by"], back["reason"]) == ("admin", "purchasing changed its mind")
         assert set(Warehouse(settings.warehouse).read(FORECASTS_WITHDRAWN)["model_version"]) == {"1", "2"}
+
+
+def test_without_an_answer_in_time_the_champion_stays(tmp_path: Path) -> None:
+    path, settings, last = week_old_shop(tmp_path, hours=0.003)
+    with airflow(path.parent / "airflow", path, clock=False) as server:
+        client = Client(server)
+        client.wait_for(("extract", "train", "approve", "forecast", "monitor"))
+        client.make_pool("training", 1)
+        client.trigger("extract", {"cutoff": last.isoformat()})
+
+        def answered() -> list[dict]:
+            rows = Warehouse(settings.warehouse).read(MODEL_PROMOTIONS, version="2")
+            return rows[rows["decision"] == "kept"].to_dict("records")
+
+        row = until(server, "the end of waiting", answered)[0]
+        assert row["by"] == "nobody in time"
+        assert versions(settings, last) == {"1"}

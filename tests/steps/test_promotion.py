@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from mlflow import MlflowClient
 
 from forecasting import settings as configuration
 from forecasting.data.tables import FORECASTS, FORECASTS_WITHDRAWN, JUDGEMENTS, MODEL_PROMOTIONS
@@ -71,6 +72,10 @@ def test_a_better_challenger_takes_over_on_what_neither_had_seen(changed: Change
     champion = Registry(weak.mlflow).champion(last)
     assert champion.version == "2"
     assert champion.state == "champion"
+    client = MlflowClient(weak.mlflow.tracking_uri)
+    made = client.get_model_version(weak.mlflow.model, "2")
+    assert "| better than the champion | all |" in made.description
+    assert "figures/judgement.png" in [one.path for one in client.list_artifacts(made.run_id, "figures")]
     earlier = Registry(weak.mlflow).champion(first)
     assert earlier.version == "1"  # a backfill of the first night would still use what was known then
 
