@@ -162,7 +162,8 @@ def _withdrawn(settings: Settings, warehouse: Warehouse, cutoff: date, origin: v
     versions = set(made["model_version"])
     if made.empty or (versions == {origin.model_version} and set(made["snapshot"]) == {origin.snapshot}):
         return []
-    reasons = {Registry(settings.mlflow).version(one).tags.get("withdrawn_reason", "") for one in versions} - {""}
+    made_by = [Registry(settings.mlflow).version(one) for one in versions]
+    reasons = {one.tags["withdrawn_reason"] for one in made_by if one.state == "withdrawn"}
     told = f"replaced by version {origin.model_version} on {origin.snapshot}"
     old = warehouse.read(FORECASTS, cutoff=pd.Timestamp(cutoff)).assign(
         withdrawn_by=origin.run_id, withdrawn_at=now(), withdrawn_reason="; ".join([*sorted(reasons), told])

@@ -57,7 +57,9 @@ def monitor(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -
         warehouse.publish(changes)
         scored = [len(change.frame) for change in changes if change.table is SCORES]
         outcome.rows = sum(scored)
-        outcome.message = f"{len(scored)} vintages scored; {lost:,.0f} units lost to stock-outs since {newer}"
+        outcome.message = f"{len(scored)} vintages scored"
+        if newer is not None:
+            outcome.message += f"; {lost:,.0f} units lost to stock-outs since {newer}"
         return {"cutoff": cutoff.isoformat(), "vintages": len(scored), "rows": outcome.rows, "lost": round(lost, 1)}
 
 

@@ -172,6 +172,13 @@ def test_back_in_one_step_with_the_withdrawn_vintage_kept(changed: Changed) -> N
         rollback(weak, last, "1", "again", "lead", Run("again"))
     forecast(weak, last, "same")  # the same model on the same snapshot is no other vintage
     assert set(warehouse.read(FORECASTS_WITHDRAWN)["withdrawn_by"]) == {"back"}
+    rollback(weak, last, "2", "Monday was right after all", "lead", Run("forth"))
+    forecast(weak, last, "forth")
+    rollback(weak, last, "1", "no, it was not", "lead", Run("again"))
+    forecast(weak, last, "again")
+    why = warehouse.read(FORECASTS_WITHDRAWN).groupby("withdrawn_by")["withdrawn_reason"].first()
+    assert why["forth"].startswith("replaced by version 2")  # what was once withdrawn is not so for good
+    assert "no, it was not" in why["again"]
 
 
 @pytest.mark.parametrize("harm", ["altered", "truncated", "pickled", "gone"])
