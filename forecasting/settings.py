@@ -200,7 +200,7 @@ class JudgeSettings(Section):
 class TrainSettings(Section):
     """`[train]`."""
 
-    every_days: Count = Field(7, description="a champion older than this is due for a challenger")
+    every_days: Count = Field(7, description="days from one training to the next, whether it was promoted or not")
     force: bool = Field(False, description="train now, whatever the champion's age")
     models: tuple[str, ...] = Field(
         ("seasonal_naive", "seasonal_mean", "lightgbm", "arima"), min_length=1, description="candidates by name"

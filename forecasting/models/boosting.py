@@ -130,7 +130,7 @@ class Boosted:
         return data.construct()
 
     def parameters(self, rows: int, bag: int) -> dict[str, Any]:
-        """LightGBM's parameters for so many rows; bags differ in seed and in how they split."""
+        """LightGBM's parameters for so many rows; bags differ in their seed."""
         chosen = self.settings
         least = int(np.clip(rows // 2_000, SMALLEST_LEAF, LARGEST_LEAF))
         return {

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from forecasting import models
 from forecasting.data.panel import Panel
-from forecasting.evaluation.backtest import Plan
+from forecasting.evaluation.backtest import Backtest, Plan
 from forecasting.evaluation.promotion import Verdict, Window, cutoffs, judge
 from forecasting.evaluation.selection import Choice, Contest, choose
 from forecasting.models.base import Forecaster
@@ -97,7 +96,8 @@ def _trial(settings: Settings, contest: Contest, choice: Choice, known: int) -> 
     return trial.fit(contest.panel.first(known), horizon)
 
 
-def _only(test: Any, folds: Sequence[int]) -> Any:
+def _only(test: Backtest, folds: Sequence[int]) -> Backtest:
+    """The backtest of some of its folds."""
     return replace(test, cutoffs=tuple(test.cutoffs[k] for k in folds), means=[test.means[k] for k in folds])
 
 
