@@ -1,7 +1,8 @@
 """# Monitor: how good were we?
 
 Scores past vintages against the sales that are known by now: table `scores`, by level, group and distance, beside
-seasonal naive. Then judges the challengers that are watched beside the champion: table `judgements`.
+seasonal naive. Then judges the challengers that are watched beside the champion: table `judgements`. At last what the
+rules of `[retention]` let go is removed.
 
 *Starts* when a vintage is published, or by hand.
 """
@@ -36,8 +37,16 @@ def monitor():
 
             return watch(settings, cutoff, run)
 
+    @task
+    def remove_what_is_old(**context):
+        """Vintages, models, snapshots and panels that `[retention]` lets go."""
+        with house.night(context) as (settings, cutoff, run):
+            from forecasting.steps.retention import clean
+
+            return clean(settings, cutoff, run)
+
     watched = watch_shadows()
-    score_past_vintages() >> watched
+    score_past_vintages() >> watched >> remove_what_is_old()
     task(outlets=[house.CHALLENGER])(house.ask_for_approval)(watched)
 
 

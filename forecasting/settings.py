@@ -235,6 +235,16 @@ class MonitorSettings(Section):
     vintages: Count = Field(28, description="newest past vintages scored every night")
 
 
+class RetentionSettings(Section):
+    """`[retention]`: days, back from the newest vintage. What a kept vintage was made from stays, however old."""
+
+    vintages: Count | None = Field(None, description="that a published vintage stays; not set = for ever")
+    records: Count = Field(730, description="that runs, quality, quarantine, backtests, scores stay without a vintage")
+    models: Count = Field(365, description="that a version stays which no kept vintage comes from")
+    snapshots: Count = Field(365, description="that a snapshot of the data stays which nothing kept comes from")
+    panels: Count = Field(14, description="that a panel stays after it was written; it can be built again")
+
+
 class LakeSettings(Section):
     """`[lake]`."""
 
@@ -285,6 +295,7 @@ class Settings(Section):
     train: TrainSettings = TrainSettings()
     forecast: ForecastSettings = ForecastSettings()
     monitor: MonitorSettings = MonitorSettings()
+    retention: RetentionSettings = RetentionSettings()
     lake: LakeSettings = LakeSettings()
     warehouse: WarehouseSettings = WarehouseSettings()
     mlflow: MlflowSettings = MlflowSettings()
@@ -317,7 +328,9 @@ class Settings(Section):
 
     def digest(self) -> str:
         """Sha256 (16 hex digits) of everything that can change a number: places and schedules do not count."""
-        content = self.model_dump(mode="json", exclude={"lake", "warehouse", "mlflow", "runtime", "sources"})
+        content = self.model_dump(
+            mode="json", exclude={"lake", "warehouse", "mlflow", "runtime", "sources", "retention"}
+        )
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 

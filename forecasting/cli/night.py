@@ -9,7 +9,7 @@ from typing import Any
 
 from forecasting import settings as configuration
 from forecasting.cli.report import Report, result
-from forecasting.errors import CutoffError, SettingsError
+from forecasting.errors import CutoffError, SettingsError, some
 from forecasting.settings import Settings
 from forecasting.steps.run import Run
 
@@ -58,6 +58,23 @@ def forecast(arguments: Namespace) -> int:
 def monitor(arguments: Namespace) -> int:
     """Past vintages to scores."""
     return _one(arguments, lambda night: night.monitor())
+
+
+def retention(arguments: Namespace) -> int:
+    """What the rules of [retention] let go, removed or only told."""
+    from forecasting.steps.retention import clean
+
+    settings = _load(arguments)
+    night = Night(settings, _cutoff(settings, None, from_source=False), Report(arguments.debug))
+    with night.report.step("retention") as step:
+        facts = clean(settings, night.cutoff, night.run, step.tell, dry=arguments.dry_run)
+        step.outcome = "told" if arguments.dry_run else "removed"
+    result(arguments, facts, lambda: "\n".join(f"{name:<16} {_counted(gone)}" for name, gone in facts.items()))
+    return 0
+
+
+def _counted(gone: Any) -> str:
+    return f"{len(gone)}: {some(gone)}" if isinstance(gone, list) and gone else str(gone or 0)
 
 
 class Night:

@@ -333,7 +333,7 @@ RUNS = Table(
     "One row a step of a run: what it worked on, how long it took, how it ended.",
     {
         "run_id": _text("run of the orchestrator, or of the command line"),
-        "step": _text("extract, train, forecast or monitor"),
+        "step": _text("extract, train, forecast, monitor, shadow, rollback or retention"),
         "cutoff": CUTOFF,
         "snapshot": _text("version of the sales table", null=True),
         "model_version": _text("version in the registry", null=True),
