@@ -15,7 +15,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from forecasting.errors import SettingsError, some
 
@@ -206,7 +214,7 @@ class TrainSettings(Section):
         ("seasonal_naive", "seasonal_mean", "lightgbm", "arima"), min_length=1, description="candidates by name"
     )
     blend: bool = Field(True, description="let a weighted blend of the candidates compete")
-    folds: int = Field(3, ge=3, description="cutoffs of the rolling-origin backtest")
+    folds: Count = Field(3, description="cutoffs of the backtest; 1 or 2 only for one model and blend = false")
     step: int | None = Field(None, ge=1, description="periods between folds; not set = horizon, less if short")
     metric: Literal["wrmsse", "rmsse", "mase", "wape"] = Field("wrmsse", description="what the champion is chosen by")
     judge: JudgeSettings = JudgeSettings()
@@ -220,6 +228,14 @@ class TrainSettings(Section):
     lightgbm: LightgbmSettings = LightgbmSettings()
     tuning: TuningSettings = TuningSettings()
     arima: ArimaSettings = ArimaSettings()
+
+    @field_validator("folds")
+    @classmethod
+    def _folds_enough(cls, folds: int, info: ValidationInfo) -> int:
+        """A choice made on one window is chance; without one, a fold is only there to calibrate the quantiles on."""
+        if folds < 3 and (info.data.get("blend", True) or len(info.data.get("models", ())) != 1):
+            raise ValueError("with something to choose from (several models, or blend = true) it takes at least 3")
+        return folds
 
 
 class ForecastSettings(Section):

@@ -176,6 +176,13 @@ def test_a_wrong_value_is_told_with_key_and_what_was_found(write, change, key, f
     assert f"(found {found}" in message
 
 
+def test_fewer_folds_are_for_trainings_that_choose_nothing(write):
+    alone = ("train.models=['lightgbm']", "train.blend=false", "train.folds=1")
+    assert load(write(), alone).train.folds == 1
+    for change in ("train.models=['lightgbm', 'arima']", "train.blend=true"):
+        assert "  train.folds: " in refused(write(), *alone, change)
+
+
 def test_what_is_allowed_is_told(write):
     message = refused(write(), "train.metric=mape")
     assert all(metric in message for metric in ("wrmsse", "rmsse", "mase", "wape"))
