@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from forecasting.settings import WarehouseSettings
+from forecasting.sections import WarehouseSettings
 
 # Before anything imports MLflow: tests make no calls to the outside.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

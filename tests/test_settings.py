@@ -9,7 +9,8 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from forecasting.errors import SettingsError
-from forecasting.settings import FileSource, Section, Settings, SqlSource, load
+from forecasting.sections import FileSource, Section, SqlSource
+from forecasting.settings import Settings, load
 
 MINIMAL = """
 [sources.shop]

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import fsspec
 
 from forecasting.errors import StoreError
-from forecasting.settings import LakeSettings
+from forecasting.sections import LakeSettings
 
 # Options may have the names of fsspec, as those of file sources do, or those of Delta's object store.
 NAMES = {

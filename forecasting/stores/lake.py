@@ -24,7 +24,7 @@ from deltalake.exceptions import DeltaError
 from forecasting.data.blocks import Scratch
 from forecasting.data.panel import Panel
 from forecasting.errors import CutoffError, StoreError, some
-from forecasting.settings import LakeSettings
+from forecasting.sections import LakeSettings
 from forecasting.stores import frames
 from forecasting.stores.commits import Commit, Kept, Snapshot, version_of, version_with
 from forecasting.stores.folder import Folder, delta_options

@@ -23,7 +23,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from forecasting.errors import ArtifactError, StoreError, some
-from forecasting.settings import MlflowSettings
+from forecasting.sections import MlflowSettings
 from forecasting.stores import manifest, tracking
 from forecasting.stores.tracking import Card
 

@@ -36,7 +36,7 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from mlflow.utils.validation import MAX_DATASET_DIGEST_SIZE, MAX_PARAM_VAL_LENGTH, MAX_PARAMS_TAGS_PER_BATCH
 
 import forecasting
-from forecasting.settings import MlflowSettings
+from forecasting.sections import MlflowSettings
 from forecasting.stores.manifest import write_manifest
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from sqlalchemy.engine.reflection import ObjectKind
 
 from forecasting.data.tables import FORECASTS, WAREHOUSE, Column, Table
 from forecasting.errors import StoreError, some
-from forecasting.settings import WarehouseSettings
+from forecasting.sections import WarehouseSettings
 from forecasting.stores import bulk, database
 from forecasting.stores.changes import Change, Stream, typed
 

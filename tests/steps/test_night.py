@@ -11,7 +11,8 @@ import pytest
 from forecasting import settings as configuration
 from forecasting.data.tables import BACKTESTS, FORECAST_LEVELS, FORECAST_SUMS, FORECASTS, LOST_DEMAND, RUNS, SCORES
 from forecasting.errors import PublishError, SettingsError
-from forecasting.settings import Settings, WarehouseSettings
+from forecasting.sections import WarehouseSettings
+from forecasting.settings import Settings
 from forecasting.steps import forecast as forecasting_step
 from forecasting.steps import vintage
 from forecasting.steps.demo import tonight

@@ -20,7 +20,8 @@ from forecasting.data.tables import (
     SCORES,
 )
 from forecasting.errors import CutoffError, StoreError
-from forecasting.settings import Settings, WarehouseSettings
+from forecasting.sections import WarehouseSettings
+from forecasting.settings import Settings
 from forecasting.sources import demo
 from forecasting.steps import retention
 from forecasting.steps.demo import tonight

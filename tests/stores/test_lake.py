@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from forecasting.data import totals
 from forecasting.data.panel import Panel
 from forecasting.errors import CutoffError, StoreError
-from forecasting.settings import LakeSettings
+from forecasting.sections import LakeSettings
 from forecasting.stores import frames
 from forecasting.stores.lake import Lake
 from tests.data.test_totals import same as same_numbers

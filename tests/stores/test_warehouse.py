@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from forecasting.data.tables import BACKTESTS, FORECASTS, QUALITY, RUNS, WAREHOUSE, Column, Table
 from forecasting.errors import StoreError, TableError
-from forecasting.settings import WarehouseSettings
+from forecasting.sections import WarehouseSettings
 from forecasting.stores.changes import Change, Stream
 from forecasting.stores.warehouse import Warehouse
 
