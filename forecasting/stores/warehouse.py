@@ -18,7 +18,8 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.engine.reflection import ObjectKind
 
-from forecasting.data.tables import FORECASTS, WAREHOUSE, Column, Table
+from forecasting.data.schema import Column, Table
+from forecasting.data.tables import FORECASTS, WAREHOUSE
 from forecasting.errors import StoreError, some
 from forecasting.sections import WarehouseSettings
 from forecasting.stores import bulk, database
