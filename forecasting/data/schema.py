@@ -93,4 +93,5 @@ def _convert(values: pd.Series, kind: Kind) -> pd.Series:
 
 
 def text(about: str, null: bool = False) -> Column:
+    """A column of text."""
     return Column("text", about, null=null)
