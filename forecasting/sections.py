@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -227,6 +227,35 @@ class MonitorSettings(Section):
     """`[monitor]`."""
 
     vintages: Count = Field(28, description="newest past vintages scored every night")
+
+
+class EmailSettings(Section):
+    """`[alerts.email]`."""
+
+    host: str = Field(description="SMTP server")
+    port: Count = Field(25, description="its port; 587 with starttls")
+    sender: str = Field(description="address that alerts come from")
+    to: tuple[str, ...] = Field(min_length=1, description="addresses that they go to")
+    starttls: bool = Field(False, description="encrypt; the server's certificate is checked")
+    user: str | None = Field(None, description="login, where the server wants one")
+    password: SecretStr | None = Field(None, description="in the environment: FORECASTING__ALERTS__EMAIL__PASSWORD")
+
+
+class WebhookSettings(Section):
+    """`[alerts.webhooks.NAME]`."""
+
+    url: SecretStr = Field(description="best in the environment: FORECASTING__ALERTS__WEBHOOKS__NAME__URL")
+    format: Literal["slack", "teams", "json"] = Field("json", description="what the receiver reads")
+
+
+class AlertSettings(Section):
+    """`[alerts]`: who hears of what needs a person. Every alert is in the table `alerts` and in the log."""
+
+    minimum: Literal["info", "warning", "critical"] = Field("warning", description="what e-mail and webhooks tell of")
+    email: EmailSettings | None = None
+    webhooks: dict[str, WebhookSettings] = Field(default_factory=dict)
+    deadline_hours: float = Field(3, gt=0, description="from the night's start to the forecasts, as promised to people")
+    seconds: float = Field(20, gt=0, description="time for one e-mail or call; then it is tried again next night")
 
 
 class RetentionSettings(Section):

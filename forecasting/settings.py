@@ -19,6 +19,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 
 from forecasting.errors import SettingsError, some
 from forecasting.sections import (
+    AlertSettings,
     DemoSettings,
     Extract,
     FileSource,
@@ -51,6 +52,7 @@ class Settings(Section):
     train: TrainSettings = TrainSettings()
     forecast: ForecastSettings = ForecastSettings()
     monitor: MonitorSettings = MonitorSettings()
+    alerts: AlertSettings = AlertSettings()
     retention: RetentionSettings = RetentionSettings()
     lake: LakeSettings = LakeSettings()
     warehouse: WarehouseSettings = WarehouseSettings()
@@ -85,7 +87,7 @@ class Settings(Section):
     def digest(self) -> str:
         """Sha256 (16 hex digits) of everything that can change a number: places and schedules do not count."""
         content = self.model_dump(
-            mode="json", exclude={"lake", "warehouse", "mlflow", "runtime", "sources", "retention"}
+            mode="json", exclude={"lake", "warehouse", "mlflow", "runtime", "sources", "retention", "alerts"}
         )
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 

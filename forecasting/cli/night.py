@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Any
 
 from forecasting import settings as configuration
 from forecasting.cli.report import Report, result
-from forecasting.errors import CutoffError, SettingsError, some
+from forecasting.errors import CutoffError, ForecastingError, SettingsError, some
 from forecasting.settings import Settings
 from forecasting.steps.run import Run
 
@@ -21,12 +22,10 @@ def run(arguments: Namespace) -> int:
     settings = _load(arguments)
     cutoff = _cutoff(settings, arguments.cutoff, from_source=True)
     night = Night(settings, cutoff, Report(arguments.debug))
-    facts = {
-        "extract": night.extract(),
-        "train": night.train(),
-        "forecast": night.forecast(),
-        "monitor": night.monitor(),
-    }
+    facts = {}
+    for name in ("extract", "train", "forecast", "monitor"):
+        with night.alarmed(name):
+            facts[name] = getattr(night, name)()
     from forecasting.cli.show import summary
 
     content = {
@@ -84,6 +83,17 @@ class Night:
         self.settings, self.cutoff, self.report = settings, cutoff, report
         self.run = Run(f"cli__{cutoff}__{datetime.now(UTC):%Y%m%dT%H%M%S}")
 
+    @contextmanager
+    def alarmed(self, name: str) -> Iterator[None]:
+        """An error becomes an alert before it goes on: nobody may be watching a night."""
+        try:
+            yield
+        except ForecastingError as error:
+            from forecasting.steps import alerts
+
+            alerts.failed(self.settings, self.cutoff, self.run, name, error)
+            raise
+
     def extract(self) -> Facts:
         """Read, screen, write snapshot and panel."""
         from forecasting.steps import extract
@@ -124,12 +134,14 @@ class Night:
 
     def monitor(self) -> Facts:
         """Score past vintages, and watch the challengers beside the champion."""
-        from forecasting.steps import monitor, shadow
+        from forecasting.steps import alerts, monitor, shadow
 
         with self.report.step("monitor") as step:
             facts = monitor.monitor(self.settings, self.cutoff, self.run, step.tell)
             facts |= {"shadow": shadow.watch(self.settings, self.cutoff, self.run, step.tell)}
-            step.outcome = _line(facts | facts["shadow"], "vintages", "rows", "watched", "version", "decision")
+            facts |= {"alerts": alerts.watch(self.settings, self.cutoff, self.run, step.tell)}
+            told = facts | facts["shadow"] | {"alerts": facts["alerts"]["open"]}
+            step.outcome = _line(told, "vintages", "rows", "watched", "version", "decision", "alerts")
         return facts
 
 

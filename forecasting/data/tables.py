@@ -259,9 +259,28 @@ RUNS = Table(
     partition=("run_id", "step"),
 )
 
+ALERTS = Table(
+    "alerts",
+    "What needs a person: opened once, told once, seen again every night, closed when it is mended.",
+    {
+        "name": text("what kind: night, late, model, quality, ..."),
+        "subject": text("what it is about"),
+        "severity": text("info, warning or critical"),
+        "message": text("what was found, as of the night that it was last seen"),
+        "opened": Column("date", "cutoff of the night that it was first seen"),
+        "seen": Column("date", "cutoff of the night that it was last seen"),
+        "nights": Column("integer", "nights that it was seen", "nights"),
+        "closed": Column("date", "cutoff of the night that it was mended; empty while it is open", null=True),
+        "told": text("channels that have told of it"),
+        "run_id": RUN_ID,
+    },
+    key=("name", "subject", "opened"),
+    partition=("name", "subject", "opened"),
+)
+
 WAREHOUSE = (
     FORECASTS, FORECAST_LEVELS, FORECAST_SUMS, FORECASTS_WITHDRAWN, BACKTESTS, SCORES, LOST_DEMAND,
-    MODEL_PROMOTIONS, JUDGEMENTS, QUALITY, QUARANTINE, RUNS,
+    MODEL_PROMOTIONS, JUDGEMENTS, QUALITY, QUARANTINE, RUNS, ALERTS,
 )  # fmt: skip
 
 # ---------------------------------------------------------------- lake
