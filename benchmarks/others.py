@@ -36,6 +36,7 @@ def _night(runs: Runs) -> str:
     for key, facts in runs.items():
         by_name.setdefault(" ".join(key.split()[:2]), []).append(facts["measured"])
     scores = {" ".join(key.split()[:2]): facts["wrmsse"] for key, facts in runs.items() if "wrmsse" in facts}
+    when = {" ".join(key.split()[:2]): facts["at"] for key, facts in sorted(runs.items())}  # of the last repetition
     rows = []
     for name, measured in by_name.items():
         middle = {what: median(one[what] for one in measured) for what in ("wall", "cpu", "peak")}
@@ -44,8 +45,11 @@ def _night(runs: Runs) -> str:
         ratio = median(night) / middle["wall"] if night else None
         others = ", ".join(number(one.get("others"), 2) for one in measured)
         cells = [number(middle["wall"], 0), number(middle["cpu"], 0), number(middle["peak"], 2), number(ratio, 2)]
-        rows.append([name, *cells, number(scores.get(name) or _known_score(name)), str(len(measured)), others])
+        rows.append(
+            [name, *cells, number(scores.get(name) or _known_score(name)), str(len(measured)), others, when[name]]
+        )
     head = ["cutoff, competitor", "wall", "CPU", "peak", "wall of our night / this", "WRMSSE", "runs", "others"]
+    head.append("run at (UTC)")
     return "\n".join(
         [
             "## M5: nights timed in turn\n",
