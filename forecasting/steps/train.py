@@ -28,6 +28,7 @@ from forecasting.models.calibrations import Calibrations
 from forecasting.settings import Settings
 from forecasting.steps import judgement, promotion
 from forecasting.steps.run import Run, code_version, packages, record, whole_periods
+from forecasting.stores.folder import Folder
 from forecasting.stores.lake import Lake
 from forecasting.stores.registry import Card, Registry, Version
 from forecasting.stores.warehouse import Warehouse
@@ -177,6 +178,7 @@ def _register(settings: Settings, made: Challenger, verdict: Verdict) -> Version
         cutoff=panel.cutoff,
         snapshot=panel.snapshot,
         snapshot_digest=Lake(settings.lake).find(panel.snapshot).digest,
+        source=Folder.of(settings.lake).at("sales"),
         params={"train": settings.train.model_dump(mode="json"), "panel": settings.panel.model_dump(mode="json")},
         metrics={name: value for name, value in metrics.items() if np.isfinite(value)},
         tables={"backtest": choice.scores, "backtest_forecasts": _forecasts(contest, largest)},

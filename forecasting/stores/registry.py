@@ -83,13 +83,7 @@ class Registry:
                 logged, digest = tracking.log_model(self._client, run_id, folder, card)
                 tags = {**card.tags, "name": card.name, "cutoff": card.cutoff.isoformat(), "snapshot": card.snapshot}
                 self._ensure_model()
-                made = self._client.create_model_version(
-                    self._settings.model,
-                    logged.artifact_location,
-                    run_id=run_id,
-                    model_id=logged.model_id,
-                    tags={**tags, "manifest": digest},
-                )
+                made = tracking.register(self._client, self._settings.model, logged, {**tags, "manifest": digest})
                 ended = "FINISHED"
             finally:
                 self._client.set_terminated(run_id, ended)
