@@ -133,13 +133,14 @@ class Night:
         return facts
 
     def monitor(self) -> Facts:
-        """Score past vintages, and watch the challengers beside the champion."""
-        from forecasting.steps import alerts, monitor, shadow
+        """Score past vintages, watch the challengers, tell what needs a person, and let go what is old."""
+        from forecasting.steps import monitor, shadow
 
         with self.report.step("monitor") as step:
             facts = monitor.monitor(self.settings, self.cutoff, self.run, step.tell)
             facts |= {"shadow": shadow.watch(self.settings, self.cutoff, self.run, step.tell)}
             facts |= {"alerts": alerts.watch(self.settings, self.cutoff, self.run, step.tell)}
+            clean(self.settings, self.cutoff, self.run, step.tell)
             told = facts | facts["shadow"] | {"alerts": facts["alerts"]["open"]}
             step.outcome = _line(told, "vintages", "rows", "watched", "version", "decision", "alerts")
         return facts

@@ -98,7 +98,8 @@ def _settle(
 ) -> dict[str, Any]:
     warehouse = Warehouse(settings.warehouse)
     before = warehouse.read(ALERTS, closed=None)
-    there = {(row["name"], row["subject"]): {str(key): row[key] for key in row} for row in before.to_dict("records")}
+    records = before.drop(columns="closed").to_dict("records")
+    there = {(row["name"], row["subject"]): {str(key): row[key] for key in row} | {"closed": None} for row in records}
     rows: list[dict[str, Any]] = []
     notices: dict[int, Notice] = {}
     for one in found:
