@@ -113,8 +113,32 @@ def _arima(runs: Runs) -> str:
             "## ARIMA per series: ours against statsforecast's AutoARIMA, one process each\n",
             "`python -m benchmarks arima`. `history`: newest periods that both sides see.\n",
             table([*head, "wall / ours", "others", "history"], rows),
+            _arima_means(runs),
         ]
     )
+
+
+def _arima_means(runs: Runs) -> str:
+    """Ours against a peer over the cutoffs that both ran at, where there is more than one."""
+    shared: dict[tuple[str, str], list[tuple[Runs, Runs]]] = {}
+    for key, facts in runs.items():
+        name, cutoff, competitor = key.split()
+        ours = runs.get(f"{name} {cutoff} ours")
+        if ours and competitor != "ours":
+            shared.setdefault((name, competitor), []).append((ours, facts))
+    rows = []
+    for (name, competitor), pairs in shared.items():
+        if len(pairs) > 1:
+            both = [
+                mean(side[what] for side in sides)
+                for what in ("mase", "mase_median", "wape")
+                for sides in zip(*pairs, strict=True)
+            ]
+            rows.append([f"{name}, {competitor}", *map(number, both), str(len(pairs))])
+    if not rows:
+        return ""
+    head = [f"{side}{what}" for what in ("MASE", "median MASE", "WAPE") for side in ("ours: ", "")]
+    return "Means over the cutoffs that both ran at:\n\n" + table(["set, peer", *head, "cutoffs"], rows)
 
 
 def _contest(name: str) -> str:
