@@ -39,6 +39,7 @@ CONFIGURATION = {
     "delta.deletedFileRetentionDuration": KEPT,
 }
 PIECE = 500_000  # rows read at once where a table is read in pieces: some 10 MB
+AHEAD = {"batch_readahead": 1, "fragment_readahead": 1}  # of batches: what waits to be used is memory too
 HOOKS = PostCommitHookProperties(cleanup_expired_logs=False)
 
 
@@ -76,7 +77,7 @@ class Lake:
         digests = {name: one.digest for name, one in kept.items()}
         commits = list(self._commits())
         same = next((one for one in commits if one.snapshot.cutoff == cutoff), None)
-        if same and same.tables == digests and self._holds(same, sales, since, content):
+        if same and same.snapshot.digests == digests and self._holds(same, sales, since, content):
             return same.snapshot
         versions = {name: one.version for name, one in kept.items() if one.version is not None}
         newest = commits[0].snapshot if commits else None
@@ -139,8 +140,11 @@ class Lake:
             return pd.DataFrame()
         return self._read(table, commit.snapshot.versions[table], commit.categorical[table], columns)
 
-    def pieces(self, snapshot_id: str, table: str) -> Iterator[pd.DataFrame]:
-        """The same rows as `read`, at most PIECE at a time, always in the same order; each with its own categories."""
+    def pieces(self, snapshot_id: str, table: str, **among: Sequence[str]) -> Iterator[pd.DataFrame]:
+        """The same rows as `read`, at most PIECE at a time, always in the same order; each with its own categories.
+
+        among: only rows whose column is empty or has one of these values, `item=["A", "B"]`, where there is the column.
+        """
         commit = self._find(snapshot_id)
         if table == "sales":
             version, categorical = version_of(snapshot_id), ["item", "store"]
@@ -149,9 +153,8 @@ class Lake:
         else:
             return
         data = self._dataset(table, version, categorical)
-        columns = list(SALES) if table == "sales" else None
-        # Little is read ahead: what waits to be used is memory too.
-        for batch in data.to_batches(columns=columns, batch_size=PIECE, batch_readahead=1, fragment_readahead=1):
+        columns, rows = list(SALES) if table == "sales" else None, frames.among(data.schema, among)
+        for batch in data.to_batches(columns=columns, filter=rows, batch_size=PIECE, **AHEAD):
             if len(batch):
                 yield frames.to_pandas(pa.Table.from_batches([batch]))
 
