@@ -11,11 +11,11 @@ BIN  := $(VENV)/bin
 ENV  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help env run ui demo test check lock docs bench model-check clean
+.PHONY: help env run ui demo test browser-test check lock docs bench model-check build release-check clean
 .DELETE_ON_ERROR:
 
 help:            ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  CONF=$(CONF) is the configuration of run, ui and demo; ARGS='--set panel.horizon=14' changes single settings."
 
@@ -35,8 +35,11 @@ demo: $(ENV)     ## one night without Airflow: the demo retailer through the com
 	@$(BIN)/python -m forecasting demo --conf $(CONF) $(ARGS)
 	@$(BIN)/python -m forecasting run --conf $(CONF) $(ARGS)
 
-test: $(ENV)     ## all tests; PYTEST='tests/data -k panel' runs some
+test: $(ENV)     ## all tests but those in a browser; PYTEST='tests/data -k panel' runs some
 	@$(BIN)/python -m pytest $(PYTEST)
+
+browser-test: $(ENV) ## tests that click through Airflow in a headless Chromium (which must be on PATH)
+	@$(BIN)/python -m pytest -rs tests/browser $(PYTEST)
 
 check: $(ENV)    ## ruff (lint, format), mypy --strict, layers
 	@$(BIN)/ruff check .
@@ -50,8 +53,14 @@ docs: $(ENV)     ## write docs/tables.md from the code
 bench: $(ENV)    ## the project against its peers, in an environment of its own
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-model-check: $(ENV) ## train on the demo and compare with the last released model; report in var/model-check
+model-check: $(ENV) ## train on the demo (and shared data), compare with the last release; report in var/model-check
 	@$(BIN)/python -m benchmarks.model_check $(ARGS)
+
+build: $(ENV)    ## source archive and wheel of the last commit, into dist/
+	@.ci/release --build
+
+release-check: $(ENV) ## the same, tried in a clean environment; nothing is published
+	@.ci/release --check
 
 lock:            ## resolve pyproject.toml anew into requirements.lock (needs uv)
 	uv pip compile -q --upgrade pyproject.toml --extra dev --universal --python-version 3.11 \

@@ -18,7 +18,7 @@ from benchmarks.small import SETS
 from forecasting.data.frequency import Frequency
 from forecasting.data.panel import Panel
 from forecasting.models.arima import Arima
-from forecasting.settings import ArimaSettings
+from forecasting.sections import ArimaSettings
 
 NO_LIMIT = 86_400.0  # seconds: every series gets maximum likelihood, as the peer's do
 

@@ -35,6 +35,8 @@ def _night(runs: Runs) -> str:
     by_name: dict[str, list[Runs]] = {}
     for key, facts in runs.items():
         by_name.setdefault(" ".join(key.split()[:2]), []).append(facts["measured"])
+    scores = {" ".join(key.split()[:2]): facts["wrmsse"] for key, facts in runs.items() if "wrmsse" in facts}
+    when = {" ".join(key.split()[:2]): facts["at"] for key, facts in sorted(runs.items())}  # of the last repetition
     rows = []
     for name, measured in by_name.items():
         middle = {what: median(one[what] for one in measured) for what in ("wall", "cpu", "peak")}
@@ -43,17 +45,30 @@ def _night(runs: Runs) -> str:
         ratio = median(night) / middle["wall"] if night else None
         others = ", ".join(number(one.get("others"), 2) for one in measured)
         cells = [number(middle["wall"], 0), number(middle["cpu"], 0), number(middle["peak"], 2), number(ratio, 2)]
-        rows.append([name, *cells, str(len(measured)), others])
-    head = ["cutoff, competitor", "wall", "CPU", "peak", "wall of our night / this", "runs", "others"]
+        rows.append(
+            [name, *cells, number(scores.get(name) or _known_score(name)), str(len(measured)), others, when[name]]
+        )
+    head = ["cutoff, competitor", "wall", "CPU", "peak", "wall of our night / this", "WRMSSE", "runs", "others"]
+    head.append("run at (UTC)")
     return "\n".join(
         [
             "## M5: nights timed in turn\n",
             "`python -m benchmarks night`; medians. Ours: the whole night with backtest; `ours.scoring`: the next",
-            "day's `extract` and `forecast` with a champion at hand. mlforecast: read, one fit, one predict, no",
-            "backtest.\n",
+            "day's `extract` and `forecast` with a champion at hand; `ours.direct`, `ours.recursive`: the whole night",
+            "with one model, nothing to choose and so no rolling backtest (one horizon held back for the quantiles).",
+            "mlforecast: read, one fit, one predict, no backtest, no quantiles. WRMSSE: of that forecast, or as in",
+            "part `m5`.\n",
             table(head, rows),
         ]
     )
+
+
+def _known_score(name: str) -> float | None:
+    """Of the same competitor at the same cutoff in part `m5`."""
+    cutoff, competitor = name.split()
+    runs = results.load("m5")
+    facts = runs.get(f"{cutoff} {competitor}") or runs.get(f"{cutoff} mlforecast.{competitor}")
+    return facts["wrmsse"]["all"] if facts else None
 
 
 def _scale(runs: Runs) -> str:

@@ -1,7 +1,8 @@
 """# Monitor: how good were we?
 
 Scores past vintages against the sales that are known by now: table `scores`, by level, group and distance, beside
-seasonal naive. Then judges the challengers that are watched beside the champion: table `judgements`.
+seasonal naive. Then judges the challengers that are watched beside the champion: table `judgements`. Then
+people are told what needs them (`alerts`), and what the rules of `[retention]` let go is removed.
 
 *Starts* when a vintage is published, or by hand.
 """
@@ -23,21 +24,25 @@ def monitor():
     @task
     def score_past_vintages(**context):
         """Forecasts of past nights against what was sold since."""
-        with house.night(context) as (settings, cutoff, run):
-            from forecasting.steps.monitor import monitor as step
-
-            return step(settings, cutoff, run)
+        return house.do(context, "monitor", "monitor")
 
     @task
     def watch_shadows(**context):
         """Challengers beside the champion; one that has proven better takes over, or a person is asked."""
-        with house.night(context) as (settings, cutoff, run):
-            from forecasting.steps.shadow import watch
+        return house.do(context, "shadow", "watch")
 
-            return watch(settings, cutoff, run)
+    @task(trigger_rule="all_done")
+    def tell_alerts(**context):
+        """What needs a person: new, worse and mended alerts, told once."""
+        return house.do(context, "alerts", "watch")
+
+    @task
+    def remove_what_is_old(**context):
+        """Vintages, models, snapshots and panels that `[retention]` lets go."""
+        return house.do(context, "retention", "clean")
 
     watched = watch_shadows()
-    score_past_vintages() >> watched
+    score_past_vintages() >> watched >> tell_alerts() >> remove_what_is_old()
     task(outlets=[house.CHALLENGER])(house.ask_for_approval)(watched)
 
 

@@ -1,3 +1,3 @@
 """A demand forecasting system that runs on Apache Airflow."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

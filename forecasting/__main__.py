@@ -39,6 +39,7 @@ COMMANDS = {
     "rollback": Command("forecasting.cli.rollback:rollback", "make an earlier model the champion again, forecast anew"),
     "trace": Command("forecasting.cli.trace:trace", "tell where one published number came from"),
     "reproduce": Command("forecasting.cli.trace:reproduce", "make a published vintage again, compare bit for bit"),
+    "retention": Command("forecasting.cli.night:retention", "remove what the rules of [retention] let go"),
     "show": Command("forecasting.cli.show:show", "print forecasts, the champion and the last runs"),
     "doctor": Command("forecasting.doctor:main", "check versions, configuration, sources, stores and the machine"),
     "demo": Command("forecasting.cli.demo:demo", "create the demo retailer, or let days pass in it"),
@@ -98,6 +99,7 @@ def parser() -> argparse.ArgumentParser:
         "--to", required=True, metavar="VERSION", help="version to go back to, as in MLflow"
     )
     parsers["rollback"].add_argument("--reason", required=True, metavar="TEXT", help="why; kept in `promotions`")
+    parsers["retention"].add_argument("--dry-run", action="store_true", help="only tell what would be removed")
     _trace(parsers["trace"], parsers["reproduce"])
     _show(parsers["show"])
     parsers["demo"].add_argument(

@@ -6,6 +6,8 @@ anew, and the steps are imported inside the tasks.
 
 from __future__ import annotations
 
+import importlib
+import logging
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -37,9 +39,30 @@ CHAMPION = Asset(name="champion", uri="x-forecasting://champion", group="demand"
 CHALLENGER = Asset(name="challenger", uri="x-forecasting://challenger", group="demand")
 FORECASTS = Asset(name="forecasts", uri="x-forecasting://forecasts", group="demand")
 
+log = logging.getLogger(__name__)
 START = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+def report_failure(context: Mapping[str, Any]) -> None:
+    """What Airflow calls when a task has failed for good: an alert, so that nobody has to look for it."""
+    from forecasting.settings import load
+    from forecasting.steps import alerts
+    from forecasting.steps.run import Run
+
+    run, task = context["dag_run"], context["ti"].task_id
+    try:
+        settings = load(conf_path())
+        cutoff = cutoff_of(context, settings, from_source=run.dag_id == "extract")
+        alerts.failed(
+            settings, cutoff, Run(f"{run.dag_id}__{run.run_id}"), f"{run.dag_id}.{task}", context["exception"]
+        )
+    except FINAL:
+        log.exception("The failure of %s.%s became no alert", run.dag_id, task)
+
+
 DEFAULTS: dict[str, Any] = {
     "owner": "forecasting",
+    "on_failure_callback": report_failure,
     "retries": 2,
     "retry_delay": timedelta(seconds=float(os.environ.get("FORECASTING_RETRY_SECONDS", "60"))),
     "retry_exponential_backoff": True,
@@ -59,7 +82,7 @@ def conf_path() -> Path:
     return Path(os.environ.get(CONF, "conf/demo.toml"))
 
 
-def _section(name: str) -> dict[str, Any]:
+def section(name: str) -> dict[str, Any]:
     """A section as it stands in the file, for what a DAG file must know while it is parsed."""
     try:
         content = tomllib.loads(conf_path().read_text(encoding="utf-8")).get(name, {})
@@ -70,14 +93,14 @@ def _section(name: str) -> dict[str, Any]:
 
 def zone() -> str:
     """Time zone of the schedule and of business days."""
-    return str(_section("extract").get("timezone", "UTC"))
+    return str(section("extract").get("timezone", "UTC"))
 
 
 def clock() -> CronTriggerTimetable | None:
     """When the night starts; none where FORECASTING_SCHEDULE is off and nights are started by hand."""
     if os.environ.get(SCHEDULE, "on").lower() == "off":
         return None
-    return CronTriggerTimetable(str(_section("extract").get("schedule", "0 3 * * *")), timezone=zone())
+    return CronTriggerTimetable(str(section("extract").get("schedule", "0 3 * * *")), timezone=zone())
 
 
 def cutoff_param() -> Param:
@@ -93,7 +116,7 @@ def cutoff_param() -> Param:
 
 def training_params() -> dict[str, Param]:
     """The form of `train`."""
-    models = list(_section("train").get("models", ["seasonal_naive", "seasonal_mean", "lightgbm", "arima"]))
+    models = list(section("train").get("models", ["seasonal_naive", "seasonal_mean", "lightgbm", "arima"]))
     return {
         "force": Param(False, type="boolean", title="Train now", description="Train whatever the champion's age."),
         "models": Param(
@@ -139,12 +162,12 @@ def note_param() -> Param:
 
 def approvers() -> list[HITLUser] | None:
     """Who may answer: `train.approvers`; None = everybody who may run DAGs."""
-    return [HITLUser(id=str(name), name=str(name)) for name in _section("train").get("approvers", ())] or None
+    return [HITLUser(id=str(name), name=str(name)) for name in section("train").get("approvers", ())] or None
 
 
 def approval_hours() -> float:
     """Time to answer."""
-    return float(_section("train").get("approval_hours", 48))
+    return float(section("train").get("approval_hours", 48))
 
 
 def horizon_param() -> Param:
@@ -215,6 +238,13 @@ def night(context: Mapping[str, Any], from_source: bool = False) -> Iterator[tup
         yield settings, cutoff_of(context, settings, from_source), Run(f"{run.dag_id}__{run.run_id}")
     except FINAL as error:
         raise AirflowFailException(f"{type(error).__name__}: {error}") from error
+
+
+def do(context: Mapping[str, Any], module: str, function: str) -> Any:
+    """Body of a task: one function of `forecasting.steps` for the night of this run."""
+    with night(context) as (settings, cutoff, run):
+        step = importlib.import_module(f"forecasting.steps.{module}")
+        return getattr(step, function)(settings, cutoff, run)
 
 
 def ask_for_approval(facts: Mapping[str, Any], *, outlet_events: Any, **context: Any) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from forecasting.settings import WarehouseSettings
+from forecasting.sections import WarehouseSettings
+from tests.needs import absent
 from tests.servers import MlflowServer, mlflow_server
 
 # Before anything imports MLflow: tests make no calls to the outside.
@@ -25,10 +26,7 @@ def postgres_url() -> Iterator[str]:
     """SQLAlchemy URL of an empty database on a PostgreSQL server of our own, stopped at the end of the session."""
     binaries = _postgres_binaries()
     if binaries is None:
-        message = "no PostgreSQL server here: install the package `postgresql` (initdb, postgres) to run these tests"
-        if os.environ.get("FORECASTING_CI"):
-            pytest.fail(message)
-        pytest.skip(message)
+        absent("no PostgreSQL server here: install the package `postgresql` (initdb, postgres) to run these tests")
     folder = Path(tempfile.mkdtemp(prefix="forecasting-postgres-"))
     try:
         yield from _serve(binaries, folder)

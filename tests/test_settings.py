@@ -9,7 +9,8 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from forecasting.errors import SettingsError
-from forecasting.settings import FileSource, Section, Settings, SqlSource, load
+from forecasting.sections import FileSource, Section, SqlSource
+from forecasting.settings import Settings, load
 
 MINIMAL = """
 [sources.shop]
@@ -174,6 +175,13 @@ def test_a_wrong_value_is_told_with_key_and_what_was_found(write, change, key, f
     message = refused(write(), change)
     assert f"  {key}: " in message
     assert f"(found {found}" in message
+
+
+def test_fewer_folds_are_for_trainings_that_choose_nothing(write):
+    alone = ("train.models=['lightgbm']", "train.blend=false", "train.folds=1")
+    assert load(write(), alone).train.folds == 1
+    for change in ("train.models=['lightgbm', 'arima']", "train.blend=true"):
+        assert "  train.folds: " in refused(write(), *alone, change)
 
 
 def test_what_is_allowed_is_told(write):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Any
 
 from forecasting import settings as configuration
 from forecasting.cli.report import Report, result
-from forecasting.errors import CutoffError, SettingsError
+from forecasting.errors import CutoffError, ForecastingError, SettingsError, some
 from forecasting.settings import Settings
 from forecasting.steps.run import Run
 
@@ -21,12 +22,10 @@ def run(arguments: Namespace) -> int:
     settings = _load(arguments)
     cutoff = _cutoff(settings, arguments.cutoff, from_source=True)
     night = Night(settings, cutoff, Report(arguments.debug))
-    facts = {
-        "extract": night.extract(),
-        "train": night.train(),
-        "forecast": night.forecast(),
-        "monitor": night.monitor(),
-    }
+    facts = {}
+    for name in ("extract", "train", "forecast", "monitor"):
+        with night.alarmed(name):
+            facts[name] = getattr(night, name)()
     from forecasting.cli.show import summary
 
     content = {
@@ -60,12 +59,40 @@ def monitor(arguments: Namespace) -> int:
     return _one(arguments, lambda night: night.monitor())
 
 
+def retention(arguments: Namespace) -> int:
+    """What the rules of [retention] let go, removed or only told."""
+    from forecasting.steps.retention import clean
+
+    settings = _load(arguments)
+    night = Night(settings, _cutoff(settings, None, from_source=False), Report(arguments.debug))
+    with night.report.step("retention") as step:
+        facts = clean(settings, night.cutoff, night.run, step.tell, dry=arguments.dry_run)
+        step.outcome = "told" if arguments.dry_run else "removed"
+    result(arguments, facts, lambda: "\n".join(f"{name:<16} {_counted(gone)}" for name, gone in facts.items()))
+    return 0
+
+
+def _counted(gone: Any) -> str:
+    return f"{len(gone)}: {some(gone)}" if isinstance(gone, list) and gone else str(gone or 0)
+
+
 class Night:
     """The steps of one cutoff, as one run; every method gives back what the step says of itself."""
 
     def __init__(self, settings: Settings, cutoff: date, report: Report) -> None:
         self.settings, self.cutoff, self.report = settings, cutoff, report
         self.run = Run(f"cli__{cutoff}__{datetime.now(UTC):%Y%m%dT%H%M%S}")
+
+    @contextmanager
+    def alarmed(self, name: str) -> Iterator[None]:
+        """An error becomes an alert before it goes on: nobody may be watching a night."""
+        try:
+            yield
+        except ForecastingError as error:
+            from forecasting.steps import alerts
+
+            alerts.failed(self.settings, self.cutoff, self.run, name, error)
+            raise
 
     def extract(self) -> Facts:
         """Read, screen, write snapshot and panel."""
@@ -107,12 +134,14 @@ class Night:
 
     def monitor(self) -> Facts:
         """Score past vintages, and watch the challengers beside the champion."""
-        from forecasting.steps import monitor, shadow
+        from forecasting.steps import alerts, monitor, shadow
 
         with self.report.step("monitor") as step:
             facts = monitor.monitor(self.settings, self.cutoff, self.run, step.tell)
             facts |= {"shadow": shadow.watch(self.settings, self.cutoff, self.run, step.tell)}
-            step.outcome = _line(facts | facts["shadow"], "vintages", "rows", "watched", "version", "decision")
+            facts |= {"alerts": alerts.watch(self.settings, self.cutoff, self.run, step.tell)}
+            told = facts | facts["shadow"] | {"alerts": facts["alerts"]["open"]}
+            step.outcome = _line(told, "vintages", "rows", "watched", "version", "decision", "alerts")
         return facts
 
 

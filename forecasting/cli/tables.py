@@ -6,7 +6,8 @@ from argparse import Namespace
 from typing import Any
 
 from forecasting.cli.report import result
-from forecasting.data.tables import LAKE, WAREHOUSE, Table
+from forecasting.data.schema import Table
+from forecasting.data.tables import LAKE, WAREHOUSE
 
 CONVENTIONS = (
     "`ds` is the first day of a period, `cutoff` the last day whose sales are known. Business days are dates, "

@@ -38,7 +38,7 @@ class Scratch:
         if fill != 0:  # a new file is zeros, which take no room until something else is written
             for part in blocks(len(made), 64):
                 made[part] = fill
-            release(made)
+                release(made)
         return made
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from forecasting.data.convert import days, numbers
-from forecasting.settings import SalesTable, SignalTable
+from forecasting.sections import SalesTable, SignalTable
 
 
 def daily(lines: pd.DataFrame, table: SalesTable) -> pd.DataFrame:

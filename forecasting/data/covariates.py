@@ -11,7 +11,8 @@ from forecasting.data.blocks import Scratch, blocks, release
 from forecasting.data.locate import Grid, Positions
 from forecasting.data.panel import Matrix
 from forecasting.data.pieces import Pieces, Tables, pieces, whole
-from forecasting.settings import Settings, SignalTable
+from forecasting.sections import SignalTable
+from forecasting.settings import Settings
 
 EVENT_CODES = 2003  # prime; a name's code must not change when other events are added
 

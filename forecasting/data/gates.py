@@ -19,7 +19,7 @@ from forecasting.data.frequency import Frequency
 from forecasting.data.quality import Known
 from forecasting.data.sieve import REPORT, Screened
 from forecasting.errors import some
-from forecasting.settings import SalesTable, Screen
+from forecasting.sections import SalesTable, Screen
 
 WEEKS = 8  # same weekdays that a day is compared with (or periods before a period), where the night has read so many
 USUAL = 0.75  # share of them on which a store sold, from which on silence is news

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from forecasting.data.convert import days, filled, flags, numbers, texts
+from forecasting.data.schema import Table
 from forecasting.data.sieve import Mask, Reasons, Rows, Screened, Sieve, say, short, together
-from forecasting.data.tables import Table
-from forecasting.settings import SalesTable, Screen
+from forecasting.sections import SalesTable, Screen
 
 USUAL_DAYS = 28
 

@@ -5,106 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
-import numpy as np
-import pandas as pd
-
-from forecasting.errors import TableError, some
-
-Kind = Literal["text", "date", "instant", "integer", "number", "flag"]
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column: its kind, meaning and unit, and whether it may be empty."""
-
-    kind: Kind
-    about: str
-    unit: str = ""
-    null: bool = False
-
-
-@dataclass(frozen=True)
-class Table:
-    """One table. `key`: columns that name a row; `partition`: columns whose values a step replaces as a whole."""
-
-    name: str
-    about: str
-    columns: Mapping[str, Column]
-    key: tuple[str, ...]
-    partition: tuple[str, ...] = ()
-
-    def check(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Give the frame back with this table's columns, order and types.
-
-        Raises TableError for a missing or surplus column, an empty cell where none is allowed, a wrong type or a
-        repeated key; at most five examples are named.
-        """
-        missing = [name for name in self.columns if name not in frame.columns and not self.columns[name].null]
-        surplus = [name for name in frame.columns if name not in self.columns]
-        if missing or surplus:
-            raise TableError(
-                f"Table {self.name}: missing columns: {some(missing) or 'none'}; "
-                f"unknown columns: {some(surplus) or 'none'}; it has: {some(self.columns, 40)}."
-            )
-        checked = pd.DataFrame(
-            {name: self._typed(frame, name, column) for name, column in self.columns.items()}, index=frame.index
-        )
-        repeated = checked.duplicated(list(self.key))
-        if repeated.any():
-            rows = checked.loc[repeated, list(self.key)].head(5).to_dict("records")
-            raise TableError(f"Table {self.name}: {int(repeated.sum()):,} repeated keys, such as {some(rows)}.")
-        return checked
-
-    def _typed(self, frame: pd.DataFrame, name: str, column: Column) -> pd.Series:
-        if name not in frame.columns:
-            return pd.Series(None, index=frame.index, dtype=_DTYPES[column.kind])
-        try:
-            values = _convert(frame[name], column.kind)
-        except (ValueError, TypeError) as error:
-            raise TableError(f"Table {self.name}, column {name}: not a {column.kind}: {error}") from None
-        if not column.null and values.isna().any():
-            empty = int(values.isna().sum())
-            raise TableError(f"Table {self.name}, column {name}: {empty:,} empty cells, none allowed.")
-        return values
-
-
-_DTYPES: dict[str, str] = {
-    "text": "str",
-    "date": "datetime64[s]",
-    "instant": "datetime64[us, UTC]",
-    "integer": "Int64",
-    "number": "float64",
-    "flag": "boolean",
-}
-
-
-def _convert(values: pd.Series, kind: Kind) -> pd.Series:
-    if kind == "text" and isinstance(values.dtype, pd.CategoricalDtype):
-        return values
-    if kind == "number" and values.dtype == np.float32:
-        return values
-    if kind == "date":
-        return pd.to_datetime(values).astype("datetime64[s]")
-    if kind == "instant":
-        return pd.to_datetime(values, utc=True).astype("datetime64[us, UTC]")
-    typed: pd.Series = values.astype(_DTYPES[kind])  # type: ignore[call-overload]  # the stubs want literals
-    return typed
-
-
-def _text(about: str, null: bool = False) -> Column:
-    return Column("text", about, null=null)
-
+from forecasting.data.schema import Column, Table, text
 
 UNITS = "units a period"
 CUTOFF = Column("date", "last day whose sales are known")
-UNIQUE_ID = _text("name of the series")
+UNIQUE_ID = text("name of the series")
 DS = Column("date", "first day of the period")
-SNAPSHOT = _text("version of the sales table that the numbers come from")
-RUN_ID = _text("run that wrote the row")
+SNAPSHOT = text("version of the sales table that the numbers come from")
+RUN_ID = text("run that wrote the row")
 
 
 def _quantile(level: str) -> Column:
@@ -133,12 +43,12 @@ FORECASTS = Table(
         "ds": DS,
         "horizon": Column("integer", "periods ahead of the cutoff, from 1", "periods"),
         **_QUANTILES,
-        "model": _text("champion that made the number, or the fallback that stood in"),
-        "model_version": _text("version in the registry"),
+        "model": text("champion that made the number, or the fallback that stood in"),
+        "model_version": text("version in the registry"),
         "snapshot": SNAPSHOT,
         "run_id": RUN_ID,
-        "status": _text("ok, fallback, insufficient or discontinued"),
-        "reason": _text("why the status is not ok", null=True),
+        "status": text("ok, fallback, insufficient or discontinued"),
+        "reason": text("why the status is not ok", null=True),
     },
     key=("cutoff", "unique_id", "ds"),
     partition=("cutoff",),
@@ -146,12 +56,12 @@ FORECASTS = Table(
 
 _GROUP = {
     "cutoff": CUTOFF,
-    "level": _text("hierarchy level: total, an attribute, several joined by |, or series"),
-    "name": _text("value of the level's attribute, `all` for the total, the unique_id for a series"),
+    "level": text("hierarchy level: total, an attribute, several joined by |, or series"),
+    "name": text("value of the level's attribute, `all` for the total, the unique_id for a series"),
 }
 _ORIGIN = {
-    "model": _text("champion that made the number"),
-    "model_version": _text("version in the registry"),
+    "model": text("champion that made the number"),
+    "model_version": text("version in the registry"),
     "snapshot": SNAPSHOT,
     "run_id": RUN_ID,
 }
@@ -183,14 +93,14 @@ BACKTESTS = Table(
     "Accuracy of every candidate in the rolling-origin backtest of a training.",
     {
         "cutoff": CUTOFF,
-        "model": _text("candidate"),
+        "model": text("candidate"),
         "fold": Column("date", "cutoff that the candidate forecast from"),
-        "level": _text("hierarchy level: total, an attribute, or series; all = weighted over the levels"),
-        "metric": _text("wrmsse, rmsse, mase, wape, bias, pinball or coverage"),
+        "level": text("hierarchy level: total, an attribute, or series; all = weighted over the levels"),
+        "metric": text("wrmsse, rmsse, mase, wape, bias, pinball or coverage"),
         "value": Column("number", "the metric; bias and wape as shares", null=True),
         "weight": Column("number", "weight of the candidate in the blend, 0 where it has none"),
         "champion": Column("flag", "chosen by this backtest"),
-        "model_version": _text("registered version that came out of the training"),
+        "model_version": text("registered version that came out of the training"),
         "snapshot": SNAPSHOT,
         "run_id": RUN_ID,
     },
@@ -204,13 +114,13 @@ SCORES = Table(
     {
         "cutoff": Column("date", "cutoff of the scored vintage"),
         "scored_at": Column("date", "cutoff of the actuals"),
-        "level": _text("total, an attribute, or series"),
-        "group": _text("value of the attribute, or unique_id; all for total"),
-        "bucket": _text("periods ahead, e.g. 1-7"),
-        "metric": _text("wape, bias, mase, pinball, coverage or naive_wape"),
+        "level": text("total, an attribute, or series"),
+        "group": text("value of the attribute, or unique_id; all for total"),
+        "bucket": text("periods ahead, e.g. 1-7"),
+        "metric": text("wape, bias, mase, pinball, coverage or naive_wape"),
         "value": Column("number", "the metric; wape and bias as shares", null=True),
         "periods": Column("integer", "observations behind the value", "series x periods"),
-        "model_version": _text("version that made the vintage"),
+        "model_version": text("version that made the vintage"),
         "run_id": RUN_ID,
     },
     key=("cutoff", "level", "group", "bucket", "metric"),
@@ -227,7 +137,7 @@ LOST_DEMAND = Table(
         "sold": Column("number", "units sold all the same", UNITS),
         "expected": Column("number", "demand that the vintage expected", UNITS),
         "lost": Column("number", "expected less sold, never below 0", UNITS),
-        "model_version": _text("version that made the vintage"),
+        "model_version": text("version that made the vintage"),
         "run_id": RUN_ID,
     },
     key=("cutoff", "unique_id", "ds"),
@@ -239,13 +149,13 @@ MODEL_PROMOTIONS = Table(
     "Every decision on which model forecasts: by the rules, by a person, or back to an earlier one.",
     {
         "cutoff": Column("date", "cutoff that the decision was taken at"),
-        "version": _text("version that was decided on"),
-        "decision": _text("promoted, waiting (for a person), kept (the champion stays), rolled_back or withdrawn"),
-        "champion": _text("version that was champion before", null=True),
-        "by": _text("`rules`, or the person who answered"),
-        "reason": _text("the rules' verdict, or why"),
-        "note": _text("what the person wrote", null=True),
-        "metric": _text("what was compared", null=True),
+        "version": text("version that was decided on"),
+        "decision": text("promoted, waiting (for a person), kept (the champion stays), rolled_back or withdrawn"),
+        "champion": text("version that was champion before", null=True),
+        "by": text("`rules`, or the person who answered"),
+        "reason": text("the rules' verdict, or why"),
+        "note": text("what the person wrote", null=True),
+        "metric": text("what was compared", null=True),
         "challenger_value": Column("number", "the version's figure, lower is better", null=True),
         "champion_value": Column("number", "the champion's figure", null=True),
         "naive_value": Column("number", "that of seasonal naive", null=True),
@@ -261,10 +171,10 @@ JUDGEMENTS = Table(
     "A challenger beside the champion on periods that neither was trained on: a row a rule and segment.",
     {
         "cutoff": Column("date", "cutoff of the newest actuals in it"),
-        "version": _text("challenger"),
-        "rival": _text("champion that it was compared with"),
-        "rule": _text("rule of [train.judge]"),
-        "segment": _text("all, a demand class or a volume class"),
+        "version": text("challenger"),
+        "rival": text("champion that it was compared with"),
+        "rule": text("rule of [train.judge]"),
+        "segment": text("all, a demand class or a volume class"),
         "challenger": Column("number", "the challenger's figure; contributions to the metric for a segment", null=True),
         "champion": Column("number", "the champion's figure", null=True),
         "improvement": Column("number", "share by which the challenger's is lower", null=True),
@@ -283,9 +193,9 @@ FORECASTS_WITHDRAWN = Table(
     "Vintages that were replaced by those of another model or snapshot, as they were published.",
     dict(FORECASTS.columns)
     | {
-        "withdrawn_by": _text("run that replaced them"),
+        "withdrawn_by": text("run that replaced them"),
         "withdrawn_at": Column("instant", "when, UTC"),
-        "withdrawn_reason": _text("why"),
+        "withdrawn_reason": text("why"),
     },
     key=("cutoff", "withdrawn_by", "unique_id", "ds"),
     partition=("cutoff", "withdrawn_by"),
@@ -297,14 +207,14 @@ QUALITY = Table(
     {
         "cutoff": CUTOFF,
         "snapshot": SNAPSHOT,
-        "table": _text("source table"),
-        "rule": _text("rule by name; all = every row that was read"),
-        "severity": _text("quarantine, stop, warn or info"),
+        "table": text("source table"),
+        "rule": text("rule by name; all = every row that was read"),
+        "severity": text("quarantine, stop, warn or info"),
         "read": Column("integer", "rows read", "rows"),
         "clean": Column("integer", "rows that passed", "rows"),
         "quarantined": Column("integer", "rows set aside", "rows"),
         "passed": Column("flag", "the rule holds"),
-        "message": _text("what was found", null=True),
+        "message": text("what was found", null=True),
         "run_id": RUN_ID,
     },
     key=("cutoff", "table", "rule"),
@@ -317,11 +227,11 @@ QUARANTINE = Table(
     {
         "cutoff": CUTOFF,
         "snapshot": SNAPSHOT,
-        "table": _text("source table"),
+        "table": text("source table"),
         "row": Column("integer", "number of the row in what was read that night, from 0"),
-        "rule": _text("rule by name"),
-        "reason": _text("what is wrong with the row"),
-        "content": _text("the row as JSON, in our column names"),
+        "rule": text("rule by name"),
+        "reason": text("what is wrong with the row"),
+        "content": text("the row as JSON, in our column names"),
         "run_id": RUN_ID,
     },
     key=("cutoff", "table", "row"),
@@ -332,32 +242,51 @@ RUNS = Table(
     "runs",
     "One row a step of a run: what it worked on, how long it took, how it ended.",
     {
-        "run_id": _text("run of the orchestrator, or of the command line"),
-        "step": _text("extract, train, forecast or monitor"),
+        "run_id": text("run of the orchestrator, or of the command line"),
+        "step": text("extract, train, forecast, monitor, shadow, rollback or retention"),
         "cutoff": CUTOFF,
-        "snapshot": _text("version of the sales table", null=True),
-        "model_version": _text("version in the registry", null=True),
+        "snapshot": text("version of the sales table", null=True),
+        "model_version": text("version in the registry", null=True),
         "rows": Column("integer", "rows that the step wrote", "rows", null=True),
         "seconds": Column("number", "wall time", "seconds"),
-        "outcome": _text("done, skipped or failed"),
-        "message": _text("what came out, or the error", null=True),
+        "outcome": text("done, skipped or failed"),
+        "message": text("what came out, or the error", null=True),
         "started_at": Column("instant", "start, UTC"),
-        "settings": _text("digest of the configuration"),
-        "code": _text("version of the code"),
+        "settings": text("digest of the configuration"),
+        "code": text("version of the code"),
     },
     key=("run_id", "step"),
     partition=("run_id", "step"),
 )
 
+ALERTS = Table(
+    "alerts",
+    "What needs a person: opened once, told once, seen again every night, closed when it is mended.",
+    {
+        "name": text("what kind: night, late, model, quality, ..."),
+        "subject": text("what it is about"),
+        "severity": text("info, warning or critical"),
+        "message": text("what was found, as of the night that it was last seen"),
+        "opened": Column("date", "cutoff of the night that it was first seen"),
+        "seen": Column("date", "cutoff of the night that it was last seen"),
+        "nights": Column("integer", "nights that it was seen", "nights"),
+        "closed": Column("date", "cutoff of the night that it was mended; empty while it is open", null=True),
+        "told": text("channels that have told of it"),
+        "run_id": RUN_ID,
+    },
+    key=("name", "subject", "opened"),
+    partition=("name", "subject", "opened"),
+)
+
 WAREHOUSE = (
     FORECASTS, FORECAST_LEVELS, FORECAST_SUMS, FORECASTS_WITHDRAWN, BACKTESTS, SCORES, LOST_DEMAND,
-    MODEL_PROMOTIONS, JUDGEMENTS, QUALITY, QUARANTINE, RUNS,
+    MODEL_PROMOTIONS, JUDGEMENTS, QUALITY, QUARANTINE, RUNS, ALERTS,
 )  # fmt: skip
 
 # ---------------------------------------------------------------- lake
 
-_ITEM = _text("item")
-_STORE = _text("store; empty where the business has none")
+_ITEM = text("item")
+_STORE = text("store; empty where the business has none")
 _DATE = Column("date", "business day, or first day of the period for ready periods")
 
 SALES = Table(
@@ -376,7 +305,7 @@ PRICES = Table(
     "Prices, valid from a day until the next row.",
     {
         "item": _ITEM,
-        "store": _text("store; empty = all"),
+        "store": text("store; empty = all"),
         "ds": _DATE,
         "price": Column("number", "price", "money a unit"),
     },
@@ -387,13 +316,13 @@ PROMOTIONS = Table(
     "Promotions by day.",
     {
         "item": _ITEM,
-        "store": _text("store; empty = all"),
+        "store": text("store; empty = all"),
         "ds": _DATE,
         "value": Column("number", "1, or the depth of the discount as a share"),
     },
     key=("item", "store", "ds"),
 )
-EVENTS = Table("events", "Named days.", {"ds": _DATE, "event": _text("name")}, key=("ds", "event"))
+EVENTS = Table("events", "Named days.", {"ds": _DATE, "event": text("name")}, key=("ds", "event"))
 STOCK = Table(
     "stock",
     "Days on which an item was out of stock; every other day it was in stock.",
@@ -404,10 +333,10 @@ SIGNALS = Table(
     "signals",
     "Further signals by date.",
     {
-        "signal": _text("name of the signal"),
-        "item": _text("item; empty = all"),
-        "store": _text("store; empty = all"),
-        "group": _text("value of the attribute in `by`; empty = all"),
+        "signal": text("name of the signal"),
+        "item": text("item; empty = all"),
+        "store": text("store; empty = all"),
+        "group": text("value of the attribute in `by`; empty = all"),
         "ds": Column("date", "date; empty for a static signal", null=True),
         "value": Column("number", "value, in the signal's own unit"),
     },

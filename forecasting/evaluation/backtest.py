@@ -47,7 +47,7 @@ def plan(panel: Panel, horizon: int, folds: int, step: int | None, refit: str) -
             f"A backtest of {folds} folds over {horizon} periods needs at least {least + horizon + folds - 1} periods "
             f"of history, the panel has {periods}. Shorten panel.horizon or wait for more history."
         )
-    stride = min(step or horizon, room // (folds - 1))
+    stride = min(step or horizon, room // max(folds - 1, 1))
     again = refit == "always" or (refit == "auto" and panel.y.size <= SMALL_PANEL)
     return Plan(tuple(newest - stride * back for back in reversed(range(folds))), horizon, again)
 

@@ -20,7 +20,7 @@ from forecasting.errors import some
 from forecasting.evaluation import metrics
 from forecasting.evaluation.contributions import Shares, contributions
 from forecasting.models.base import QUANTILES, Forecast
-from forecasting.settings import JudgeSettings
+from forecasting.sections import JudgeSettings
 
 DRAWS = 1000
 NOMINAL = QUANTILES[-1] - QUANTILES[0]

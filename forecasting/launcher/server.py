@@ -170,13 +170,23 @@ def _passwords(home: Path, users: Sequence[str]) -> dict[str, str]:
     return known
 
 
+def _dags() -> Path:
+    """The folder of the DAG files: of the checkout, or in the working directory where the package was installed."""
+    places = (Path(__file__).parents[2] / "dags", Path("dags").resolve())
+    for place in places:
+        if (place / "extract.py").is_file():
+            return place
+    raise LauncherError(
+        f"No DAG files at {places[0]} nor {places[1]}. Start it where the folder dags of the source archive lies."
+    )
+
+
 def _settings(home: Path, url: str, ports: tuple[int, int, int]) -> dict[str, str]:
     """Airflow's configuration as environment."""
-    dags = Path(__file__).parents[2] / "dags"
     bundle = {
         "name": "dags",
         "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
-        "kwargs": {"path": str(dags)},
+        "kwargs": {"path": str(_dags())},
     }
     return {
         "AIRFLOW_HOME": str(home.resolve()),

@@ -23,7 +23,8 @@ from forecasting.models.base import Forecast
 from forecasting.models.grouped import Groups, finest, gather, insane, share_out
 from forecasting.models.parallel import spread, workers
 from forecasting.models.sarimax import FAILURES, Facts, Fitted, Vector, forecast, search
-from forecasting.settings import ArimaSettings, Settings
+from forecasting.sections import ArimaSettings
+from forecasting.settings import Settings
 
 SPEC_FILE = "arima.json"
 WHOLE, QUICK = (0.06, 6e-4), (0.04, 1.5e-4)  # seconds a group and a period: with maximum likelihood, and without

@@ -26,7 +26,8 @@ from forecasting.data.panel import Matrix, Panel
 from forecasting.errors import ArtifactError, ModelError
 from forecasting.features import Features
 from forecasting.features.groups import LEVEL, groups
-from forecasting.settings import LightgbmSettings, Settings
+from forecasting.sections import LightgbmSettings
+from forecasting.settings import Settings
 
 SPEC_FILE = "features.json"
 MULTIPLIED = ("tweedie", "poisson")  # objectives with a log link: the level goes in as an offset of the score

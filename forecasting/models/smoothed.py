@@ -18,7 +18,8 @@ from forecasting.models import effects
 from forecasting.models.base import Forecast
 from forecasting.models.grouped import Groups, Vector, finest, gather, insane, share_out
 from forecasting.models.smoothing import Form, Weights
-from forecasting.settings import ArimaSettings, Settings
+from forecasting.sections import ArimaSettings
+from forecasting.settings import Settings
 
 LEAST = 10  # observations
 PENALTY = 2.0  # of a parameter, as in AIC

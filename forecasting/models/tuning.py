@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from forecasting.data.panel import Panel
 from forecasting.models.boosting import MULTIPLIED, Rows
 from forecasting.models.lightgbm import DirectLightgbm
-from forecasting.settings import LightgbmSettings, Settings
+from forecasting.sections import LightgbmSettings
+from forecasting.settings import Settings
 
 ROWS = 200_000  # of a trial: fewer rank the settings the same and leave time for more trials
 MOST_TREES, PATIENCE = 800, 30  # early stopping: rounds without a better error at the later cutoff

@@ -1,6 +1,6 @@
 """Where sales and what surrounds them come from. A new kind of source is one file here and one line in `KINDS`.
 
-(Its section in `[sources]` is one class in `settings.py` beside SqlSource and FileSource.)
+(Its section in `[sources]` is one class in `sections.py` beside SqlSource and FileSource.)
 """
 
 from __future__ import annotations

@@ -21,7 +21,8 @@ import pandas as pd
 import sqlalchemy as sa
 
 from forecasting.errors import SourceError
-from forecasting.settings import DemoSettings, Settings, SqlSource
+from forecasting.sections import DemoSettings, SqlSource
+from forecasting.settings import Settings
 from forecasting.sources.demo_day import LATE_DAYS, dates_of, live
 from forecasting.sources.demo_facts import REGIONS, named_days
 from forecasting.sources.demo_world import World

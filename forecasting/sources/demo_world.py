@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from forecasting.settings import DemoSettings
+from forecasting.sections import DemoSettings
 from forecasting.sources.demo_facts import (
     CATEGORIES,
     REGIONS,

@@ -26,7 +26,8 @@ import pyarrow.dataset as pads
 import pyarrow.fs
 
 from forecasting.errors import SourceError, some
-from forecasting.settings import DateKey, FileSource, Settings
+from forecasting.sections import DateKey, FileSource
+from forecasting.settings import Settings
 from forecasting.sources.mapping import CODE, Selection, days_of
 
 NAMES = ("item", "store")  # repeated in every row: texts are kept as categoricals

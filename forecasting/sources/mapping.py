@@ -15,7 +15,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import pandas as pd
 
 from forecasting.errors import SourceError, some
-from forecasting.settings import AttributeTable, Settings, SignalTable, SourceTable
+from forecasting.sections import AttributeTable, SignalTable, SourceTable
+from forecasting.settings import Settings
 
 CODE = "code"  # period code of a table that `dates` is declared for, until its date is known
 WIDE = "wide:"  # before the name of a group, while each group is still a column of its own

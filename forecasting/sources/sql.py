@@ -17,7 +17,8 @@ import sqlalchemy as sa
 from pandas.api.types import union_categoricals
 
 from forecasting.errors import SourceError, some
-from forecasting.settings import DateKey, Settings, SqlSource
+from forecasting.sections import DateKey, SqlSource
+from forecasting.settings import Settings
 from forecasting.sources.mapping import CODE, Selection
 
 CHUNK = 100_000  # rows fetched at a time

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import sqlalchemy as sa
 
-from forecasting.data.tables import Column, Table
+from forecasting.data.schema import Column, Table
 
 ROWS = 20_000  # rows a batch: enough that a batch's fixed costs vanish, few enough that the server never waits long
 _ARROW = {

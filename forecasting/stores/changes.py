@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from forecasting.data.tables import Column, Table
+from forecasting.data.schema import Column, Table
 from forecasting.errors import TableError, some
 
 

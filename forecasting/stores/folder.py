@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import uuid
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,7 +13,7 @@ from urllib.parse import quote
 import fsspec
 
 from forecasting.errors import StoreError
-from forecasting.settings import LakeSettings
+from forecasting.sections import LakeSettings
 
 # Options may have the names of fsspec, as those of file sources do, or those of Delta's object store.
 NAMES = {
@@ -82,6 +83,11 @@ class Folder:
             return []
         names = (str(name).rstrip("/").rsplit("/", 1)[-1] for name in found)
         return sorted(name for name in names if not name.startswith("."))
+
+    def modified(self, *parts: str) -> datetime:
+        """When a file was written, UTC. Raises FileNotFoundError."""
+        at: datetime = self.files.modified(self.at(*parts))
+        return at.astimezone(UTC)
 
     def remove(self, *parts: str) -> None:
         """A folder with all that it holds, if there is one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -67,6 +68,12 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
         elif kind == "datetime64[ms]":  # what Arrow makes of dates, and Parquet of seconds
             frame[column] = frame[column].astype("datetime64[s]")
     return frame
+
+
+def window(since: date | None, until: date) -> pads.Expression:
+    """Rows of these days, both included; since None: from the first one."""
+    rows = pads.field("ds") <= pa.scalar(until)
+    return rows if since is None else rows & (pads.field("ds") >= pa.scalar(since))
 
 
 def among(schema: pa.Schema, values: Mapping[str, Sequence[str]]) -> pads.Expression | None:

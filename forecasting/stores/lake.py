@@ -1,16 +1,16 @@
 """The lake: every night's clean tables as versions of Delta tables, and the panels and shards between the steps.
 
 A snapshot is one version of the table `sales`. The other tables are written first; the commit of `sales` comes last and
-names their versions, so a snapshot is there whole or not at all. No version is ever removed.
+names their versions, so a snapshot is there whole or not at all. Only `remove` takes one away again.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,16 +18,17 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset as pads
-from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, write_deltalake
-from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake import CommitProperties, PostCommitHookProperties, write_deltalake
+from deltalake.exceptions import DeltaError
 
 from forecasting.data.blocks import Scratch
 from forecasting.data.panel import Panel
 from forecasting.errors import CutoffError, StoreError, some
-from forecasting.settings import LakeSettings
+from forecasting.sections import LakeSettings
 from forecasting.stores import frames
-from forecasting.stores.commits import Commit, Kept, Snapshot, commit_of, version_of, version_with
+from forecasting.stores.commits import Commit, Kept, Snapshot, version_of, version_with
 from forecasting.stores.folder import Folder, delta_options
+from forecasting.stores.history import History
 from forecasting.stores.panels import Panels
 from forecasting.stores.shards import Shards
 
@@ -39,7 +40,6 @@ CONFIGURATION = {
     "delta.deletedFileRetentionDuration": KEPT,
 }
 PIECE = 500_000  # rows read at once where a table is read in pieces: some 10 MB
-AHEAD = {"batch_readahead": 1, "fragment_readahead": 1}  # of batches: what waits to be used is memory too
 HOOKS = PostCommitHookProperties(cleanup_expired_logs=False)
 
 
@@ -49,6 +49,7 @@ class Lake:
     def __init__(self, settings: LakeSettings) -> None:
         self._folder = Folder.of(settings)
         self._options = delta_options(settings) or None
+        self._history = History(self._folder, self._options)
         self._panels, self._shards = Panels(self._folder), Shards(self._folder)
 
     def keep(self, name: str, frame: pd.DataFrame) -> Kept:
@@ -57,7 +58,7 @@ class Lake:
         Nobody sees it before that. What an earlier snapshot already has is not written again.
         """
         digest = frames.digest(frame)
-        version = version_with(self._commits(), name, digest)
+        version = version_with(self._history.commits(), name, digest)
         if version is None and len(frame.columns):
             version = self._write_table(name, frame)
         return Kept(digest, version, frames.categorical(frame))
@@ -75,7 +76,7 @@ class Lake:
         content = frames.digest(sales)
         kept = {name: one if isinstance(one, Kept) else self.keep(name, one) for name, one in tables.items()}
         digests = {name: one.digest for name, one in kept.items()}
-        commits = list(self._commits())
+        commits = list(self._history.commits())
         same = next((one for one in commits if one.snapshot.cutoff == cutoff), None)
         if same and same.snapshot.digests == digests and self._holds(same, sales, since, content):
             return same.snapshot
@@ -98,7 +99,7 @@ class Lake:
         Raises CutoffError naming the cutoffs that there are.
         """
         later, there = None, set()
-        for commit in self._commits():
+        for commit in self._history.commits():
             if commit.snapshot.cutoff == cutoff:
                 return commit.snapshot
             there.add(commit.snapshot.cutoff)
@@ -114,14 +115,32 @@ class Lake:
 
     def find(self, snapshot_id: str) -> Snapshot:
         """The snapshot of that id. Raises StoreError naming those that there are."""
-        return self._find(snapshot_id).snapshot
+        return self._history.find(snapshot_id).snapshot
+
+    def snapshots(self, by: datetime | None = None) -> list[Snapshot]:
+        """All of them, newest first; only those committed by a moment, if given."""
+        return [one.snapshot for one in self._history.commits() if by is None or one.at <= by]
+
+    def remove(self, snapshot_ids: Collection[str]) -> int:
+        """Remove old snapshots; what others share with them stays. Returns the number of files deleted."""
+        return self._history.remove(snapshot_ids)
+
+    def remove_made(self, by: datetime) -> list[str]:
+        """Remove panels, and shards that were never published, written by a moment: all can be made again.
+
+        The panel of the newest cutoff stays. Returns their places.
+        """
+        gone = self._panels.written(by) + self._shards.written(by)
+        for place in gone:
+            self._folder.remove(*place)
+        return ["/".join(place) for place in gone]
 
     def newest_cutoff(self, before: date | None = None, by: datetime | None = None) -> date | None:
         """The latest cutoff of all snapshots; of those before a day; of those committed by a moment; None: no such."""
         return max(
             (
                 one.snapshot.cutoff
-                for one in self._commits()
+                for one in self._history.commits()
                 if (before is None or one.snapshot.cutoff < before) and (by is None or one.at <= by)
             ),
             default=None,
@@ -133,7 +152,7 @@ class Lake:
         item and store of sales, and what came as categoricals, come back as categoricals; ds as datetime64[s]. Raises
         StoreError for an id that is no snapshot, and for columns that the table does not have.
         """
-        commit = self._find(snapshot_id)
+        commit = self._history.find(snapshot_id)
         if table == "sales":
             return self._read("sales", version_of(snapshot_id), ["item", "store"], list(columns or SALES))
         if table not in commit.snapshot.versions:
@@ -145,7 +164,7 @@ class Lake:
 
         among: only rows whose column is empty or has one of these values, `item=["A", "B"]`, where there is the column.
         """
-        commit = self._find(snapshot_id)
+        commit = self._history.find(snapshot_id)
         if table == "sales":
             version, categorical = version_of(snapshot_id), ["item", "store"]
         elif table in commit.snapshot.versions:
@@ -154,9 +173,11 @@ class Lake:
             return
         data = self._dataset(table, version, categorical)
         columns, rows = list(SALES) if table == "sales" else None, frames.among(data.schema, among)
-        for batch in data.to_batches(columns=columns, filter=rows, batch_size=PIECE, **AHEAD):
-            if len(batch):
-                yield frames.to_pandas(pa.Table.from_batches([batch]))
+        # One row group after the other: a scan of the whole decodes a file ahead, 10 million rows that wait to be used.
+        for group in (group for file in data.get_fragments() for group in file.split_by_row_group()):
+            for batch in group.to_batches(data.schema, columns=columns, filter=rows, batch_size=PIECE):
+                if len(batch):
+                    yield frames.to_pandas(pa.Table.from_batches([batch]))
 
     @contextmanager
     def scratch(self) -> Iterator[Scratch]:
@@ -193,35 +214,11 @@ class Lake:
 
     # ------------------------------------------------------------ Delta
 
-    def _table(self, name: str, version: int | None = None) -> DeltaTable | None:
-        address = self._folder.at(name)
-        try:
-            return DeltaTable(address, version=version, storage_options=self._options)
-        except TableNotFoundError:
-            return None
-        except (DeltaError, OSError) as error:
-            raise StoreError(f"Table {name!r} of the lake cannot be opened at {address}: {error}") from error
-
-    def _commits(self) -> Iterator[Commit]:
-        """Snapshots, newest first."""
-        table = self._table("sales")
-        for entry in table.history() if table else ():
-            if "forecasting" in entry:
-                at = datetime.fromtimestamp(entry["timestamp"] / 1000, UTC)
-                yield commit_of(int(entry["version"]), at, json.loads(entry["forecasting"]))
-
-    def _find(self, snapshot_id: str) -> Commit:
-        for commit in self._commits():
-            if commit.snapshot.id == snapshot_id:
-                return commit
-        known = some(commit.snapshot.id for commit in self._commits()) or "none"
-        raise StoreError(f"The lake {self._folder.path} has no snapshot {snapshot_id!r}. Newest first: {known}.")
-
     def _holds(self, commit: Commit, sales: pd.DataFrame, since: date | None, content: str) -> bool:
         """Whether the snapshot already holds exactly these sales in their window."""
         if commit.since == since:
             return commit.content == content
-        rows = _window(since, commit.snapshot.cutoff)
+        rows = frames.window(since, commit.snapshot.cutoff)
         there = self._read("sales", version_of(commit.snapshot.id), ["item", "store"], SALES, rows)
         return len(there) == len(sales) and frames.digest(there) == content
 
@@ -241,14 +238,14 @@ class Lake:
         return frames.to_pandas(data.to_table(columns=list(columns or there), filter=rows))
 
     def _dataset(self, name: str, version: int, categorical: list[str]) -> pads.Dataset:
-        table = self._table(name, version)
+        table = self._history.table(name, version)
         if table is None:
             raise StoreError(f"Table {name!r}, version {version}, is gone from the lake {self._folder.path}.")
         options = pads.ParquetReadOptions(dictionary_columns=set(categorical))
         return table.to_pyarrow_dataset(parquet_read_options=options)
 
     def _write_table(self, name: str, frame: pd.DataFrame) -> int:
-        table, data = self._table(name), frames.to_arrow(frame, name)
+        table, data = self._history.table(name), frames.to_arrow(frame, name)
         with _writing(name):
             write_deltalake(
                 table or self._folder.at(name), data, mode="overwrite", schema_mode="overwrite",
@@ -257,7 +254,7 @@ class Lake:
         return table.version() if table else 0
 
     def _write_sales(self, sales: pd.DataFrame, since: date | None, cutoff: date, record: dict[str, Any]) -> Snapshot:
-        table, data = self._table("sales"), frames.with_month(frames.to_arrow(sales, "sales"))
+        table, data = self._history.table("sales"), frames.with_month(frames.to_arrow(sales, "sales"))
         window = f"ds <= '{cutoff}'" + (f" AND ds >= '{since}'" if since else "")
         with _writing("sales"):
             write_deltalake(
@@ -266,7 +263,7 @@ class Lake:
                 post_commithook_properties=HOOKS,
                 commit_properties=CommitProperties(custom_metadata={"forecasting": json.dumps(record)}),
             )  # fmt: skip
-        return next(one.snapshot for one in self._commits() if one.snapshot.digest == record["digest"])
+        return next(one.snapshot for one in self._history.commits() if one.snapshot.digest == record["digest"])
 
 
 @contextmanager
@@ -290,8 +287,3 @@ def _sales(sales: pd.DataFrame, since: date | None, cutoff: date) -> pd.DataFram
         raise StoreError(f"Sales of {since or 'the start'} to {cutoff} cannot be committed with other days: {days}.")
     types = {"item": "category", "store": "category", "ds": "datetime64[s]", "y": "float32"}
     return sales[list(SALES)].astype(types)
-
-
-def _window(since: date | None, cutoff: date) -> pads.Expression:
-    rows = pads.field("ds") <= pa.scalar(cutoff)
-    return rows if since is None else rows & (pads.field("ds") >= pa.scalar(since))

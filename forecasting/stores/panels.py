@@ -7,7 +7,7 @@ import io
 import json
 import uuid
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,12 @@ class Panels:
             return self._load(cutoff, about)
         except FileNotFoundError:  # replaced between the two readings
             return self._load(cutoff, self._about(cutoff) or about)
+
+    def written(self, by: datetime) -> list[tuple[str, ...]]:
+        """Places of the panels that were written by a moment; never that of the newest cutoff."""
+        places = [("panels", name) for name in self._folder.names("panels")[:-1]]
+        there = [place for place in places if "panel.json" in self._folder.names(*place)]
+        return [place for place in there if self._folder.modified(*place, "panel.json") <= by]
 
     def _absent(self, cutoff: date, snapshot: str | None, about: Mapping[str, Any] | None) -> str:
         if about is not None:

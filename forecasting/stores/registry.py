@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from forecasting.errors import ArtifactError, StoreError, some
-from forecasting.settings import MlflowSettings
+from forecasting.sections import MlflowSettings
 from forecasting.stores import manifest, tracking
 from forecasting.stores.tracking import Card
 
@@ -41,6 +41,7 @@ class Version:
     name: str
     metrics: Mapping[str, float] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+    created: datetime = datetime(1970, 1, 1, tzinfo=UTC)  # immutable
 
     @property
     def promoted(self) -> bool:
@@ -73,7 +74,9 @@ class Registry:
         """
         manifest.refuse_pickles(folder)
         with self._errors():
-            run = self._client.create_run(self._experiment(), run_name=f"{card.name} {card.cutoff}")
+            run = self._client.create_run(
+                tracking.experiment(self._client, self._settings), run_name=f"{card.name} {card.cutoff}"
+            )
             run_id, ended = run.info.run_id, "FAILED"
             try:
                 tracking.describe(self._client, run_id, card)
@@ -161,6 +164,18 @@ class Registry:
             self._client.set_registered_model_alias(self._settings.model, ALIAS, version)
         return [one.version for one in newer]
 
+    def remove(self, version: str) -> None:
+        """Delete a version with its files and the run that trained it. Raises StoreError for one that people rely on.
+
+        Those are the one with the alias, and all that wait or are watched.
+        """
+        with self._errors():
+            made, live = self._client.get_model_version(self._settings.model, version), self._by_alias()
+            if _bare(made).state in ("", "waiting", "shadow") or (live is not None and live.version == made.version):
+                raise StoreError(f"Version {version} is in use ({_bare(made).state or 'new'}) and is not removed.")
+            self._client.delete_model_version(self._settings.model, version)
+            tracking.remove(self._client, made)
+
     def fetch(self, version: str) -> Path:
         """A local folder with the version's model, checked byte for byte against what was registered.
 
@@ -187,16 +202,6 @@ class Registry:
                 Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
             self._made = MlflowClient(uri, registry_uri=uri)
         return self._made
-
-    def _experiment(self) -> str:
-        """Id of the experiment, made where it is missing; an embedded store's artifacts go to the folder set."""
-        name, place = self._settings.experiment, self._settings.artifacts
-        found = self._client.get_experiment_by_name(name)
-        if found is not None:
-            return str(found.experiment_id)
-        if self._settings.tracking_uri.startswith(("http://", "https://")) or place is None:
-            return str(self._client.create_experiment(name))
-        return str(self._client.create_experiment(name, place if "://" in place else Path(place).absolute().as_uri()))
 
     def _ensure_model(self) -> None:
         try:
@@ -235,7 +240,7 @@ class Registry:
     def _version(self, made: ModelVersion) -> Version:
         metrics = self._client.get_run(made.run_id).data.metrics if made.run_id else {}
         bare = _bare(made)
-        return Version(bare.version, bare.cutoff, bare.name, dict(metrics), bare.tags)
+        return replace(bare, metrics=dict(metrics))
 
     def _download(self, made: ModelVersion, digest: str) -> Path:
         """Where the version's folder is: in place on this machine, or in a private cache that is filled once."""
@@ -280,7 +285,8 @@ class Registry:
 
 
 def _bare(made: ModelVersion) -> Version:
-    return Version(str(made.version), _cutoff(made), made.tags.get("name", ""), {}, dict(made.tags))
+    created = datetime.fromtimestamp(made.creation_timestamp / 1000, UTC)
+    return Version(str(made.version), _cutoff(made), made.tags.get("name", ""), {}, dict(made.tags), created)
 
 
 def _cutoff(made: ModelVersion) -> date:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
-from datetime import date
+from datetime import date, datetime
 from urllib.parse import unquote
 
 import pandas as pd
@@ -64,6 +64,14 @@ class Shards:
     def clear(self, cutoff: date, run_id: str) -> None:
         """Remove the shards of a run."""
         self._folder.remove(*_place(cutoff, run_id))
+
+    def written(self, by: datetime) -> list[tuple[str, ...]]:
+        """Places of the runs whose every shard was written by a moment."""
+        cutoffs = [("staged", name) for name in self._folder.names("staged")]
+        runs = [(*place, name) for place in cutoffs for name in self._folder.names(*place)]
+        return [
+            run for run in runs if all(self._folder.modified(*run, name) <= by for name in self._folder.names(*run))
+        ]
 
 
 def _place(cutoff: date, run_id: str) -> tuple[str, str, str]:

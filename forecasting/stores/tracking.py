@@ -34,12 +34,14 @@ from mlflow.entities import (
 )
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.models import Model, ModelSignature
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 from mlflow.utils.validation import MAX_DATASET_DIGEST_SIZE, MAX_PARAM_VAL_LENGTH, MAX_PARAMS_TAGS_PER_BATCH
 
 import forecasting
 from forecasting.data.tables import SALES
+from forecasting.sections import MlflowSettings
 from forecasting.stores.commits import version_of
 from forecasting.stores.manifest import write_manifest
 
@@ -75,6 +77,34 @@ class Card:
     def name(self) -> str:
         """What people call the model."""
         return self.tags.get("name", "model")
+
+
+def experiment(client: MlflowClient, settings: MlflowSettings) -> str:
+    """Id of the experiment, made where it is missing; an embedded store's artifacts go to the folder set."""
+    name, place = settings.experiment, settings.artifacts
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    if settings.tracking_uri.startswith(("http://", "https://")) or place is None:
+        return str(client.create_experiment(name))
+    return str(client.create_experiment(name, place if "://" in place else Path(place).absolute().as_uri()))
+
+
+def remove(client: MlflowClient, made: ModelVersion) -> None:
+    """Delete what a version leaves once it is out of the registry: the logged model, the run, and their files.
+
+    MLflow keeps the rows of both, marked as deleted, until `mlflow gc`.
+    """
+    if not made.run_id:
+        return
+    run = client.get_run(made.run_id)
+    models = [one.model_id for one in run.outputs.model_outputs] if run.outputs else []
+    places = [client.get_logged_model(model).artifact_location for model in models]
+    for place in [*places, run.info.artifact_uri]:
+        get_artifact_repository(place, tracking_uri=client.tracking_uri).delete_artifacts()  # type: ignore[no-untyped-call]
+    for model in models:
+        client.delete_logged_model(model)
+    client.delete_run(made.run_id)
 
 
 def describe(client: MlflowClient, run_id: str, card: Card) -> None:

@@ -18,9 +18,10 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.engine.reflection import ObjectKind
 
-from forecasting.data.tables import FORECASTS, WAREHOUSE, Column, Table
+from forecasting.data.schema import Column, Table
+from forecasting.data.tables import FORECASTS, WAREHOUSE
 from forecasting.errors import StoreError, some
-from forecasting.settings import WarehouseSettings
+from forecasting.sections import WarehouseSettings
 from forecasting.stores import bulk, database
 from forecasting.stores.changes import Change, Stream, typed
 
@@ -115,6 +116,28 @@ class Warehouse:
                 connection.execute(sa.delete(relation).where(*_conditions(relation, change.table, change.partition)))
                 for frame in change.frames:
                     bulk.insert(connection, relation, change.table, frame)
+
+    def distinct(self, table: Table, columns: Sequence[str], **where: Any) -> pd.DataFrame:
+        """The different values that columns of a table have together, sorted; `where` as in `read`."""
+        wanted, relation = _known(table, columns), self._relation(table)
+        chosen = [relation.columns[name] for name in wanted]
+        self._ensure()
+        statement = sa.select(*chosen).where(*_conditions(relation, table, where)).distinct().order_by(*chosen)
+        with self._begin() as connection:
+            return bulk.select(connection, statement, wanted)
+
+    def remove(self, where: Sequence[tuple[Table, Mapping[str, Any]]]) -> int:
+        """Delete rows of several tables in one transaction; returns how many. `where` as in `read`, never empty."""
+        self._ensure()
+        rows = 0
+        with self._begin(write=True) as connection:
+            for table, wanted in where:
+                relation = self._relation(table)
+                conditions = list(_conditions(relation, table, wanted))
+                if not conditions:
+                    raise StoreError(f"Rows of table {table.name} are only removed by the value of a column.")
+                rows += connection.execute(sa.delete(relation).where(*conditions)).rowcount
+        return rows
 
     def _read(
         self, relation: sa.FromClause, table: Table, columns: Sequence[str] | None, where: Mapping[str, Any]

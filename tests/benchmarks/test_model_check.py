@@ -1,55 +1,83 @@
-"""`make model-check`: the released model loads and is met, and a model that has become worse is noticed."""
+"""`make model-check`: released models load and say what they said, and a model that has become worse is noticed."""
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks import model_check
+import forecasting
+from benchmarks import model_check, model_sets
+from benchmarks.model_check import Result
+from benchmarks.model_sets import ROOT, Sample
 from forecasting import models
 from forecasting.errors import ArtifactError
 from forecasting.models.base import Forecast
+from forecasting.models.naive import SeasonalNaive
+from forecasting.stores.manifest import verify
 
-FOLDERS = sorted(model_check.RELEASED.iterdir())
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory):
-    settings = model_check.demo_settings(tmp_path_factory.mktemp("check"))
-    return settings, model_check.demo_panel(settings)
+DATA = Path(os.environ.get("FORECASTING_DATA", ROOT / "../shared/data"))
+FOLDERS = [folder for release in model_check.releases()[-2:] for folder in sorted(release.iterdir())]
+NEWEST = model_check.releases()[-1]
 
 
-@pytest.mark.parametrize("folder", FOLDERS, ids=lambda one: one.name)
-def test_models_of_earlier_releases_load_and_forecast(demo, folder: Path) -> None:
-    _, panel = demo
-    forecast = models.load(folder).predict(panel, 28)
-    assert forecast.mean.shape == (len(panel.y), 28)
-    assert np.isfinite(forecast.quantiles).all()
+def _marked(name: str, *values: object):
+    absent = pytest.mark.skipif(not model_sets.there(name, DATA), reason=f"no shared data: {name} is not at {DATA}")
+    marks = () if name == model_sets.DEMO else (pytest.mark.data, absent)
+    return pytest.param(*values, marks=marks)
 
 
-def test_the_released_model_is_not_worse_than_itself(demo) -> None:
-    settings, panel = demo
-    kept = model_check.released(FOLDERS[-1], panel)
-    again = model_check.forecasts(models.load(FOLDERS[-1]), panel)
-    for one, other in zip(kept, again, strict=True):
-        np.testing.assert_allclose(one.mean, other.mean, rtol=1e-4)
-    assert not model_check.regressed(model_check.compared(settings, panel, again, kept), settings)
+@cache
+def sample(name: str) -> Sample:
+    return model_sets.read(name, DATA)
+
+
+def test_every_release_keeps_its_models() -> None:
+    assert forecasting.__version__ == NEWEST.name
+    assert {folder.name for folder in NEWEST.iterdir()} == set(model_sets.NAMES)
+    assert len(model_check.releases()) >= 2
+
+
+@pytest.mark.parametrize(
+    "folder", [_marked(one.name, one) for one in FOLDERS], ids=lambda one: f"{one.parent.name}-{one.name}"
+)
+def test_models_of_the_last_two_releases_load_and_say_what_they_said(folder: Path) -> None:
+    verify(folder)
+    again = model_check.forecasts(models.load(folder), sample(folder.name))
+    with np.load(folder / model_check.KEPT) as kept:
+        assert str(kept["panel"]) == model_check.digest(sample(folder.name).panel), "the data has changed since"
+        for number, forecast in enumerate(again):
+            np.testing.assert_allclose(forecast.mean, kept[f"mean_{number}"], rtol=1e-4, atol=1e-6)
+            np.testing.assert_allclose(forecast.quantiles, kept[f"quantiles_{number}"], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", [_marked(name, name) for name in model_sets.NAMES])
+def test_the_released_model_is_not_worse_than_itself_and_seasonal_naive_is(name: str, tmp_path: Path) -> None:
+    one = sample(name)
+    assert not model_check.check(one, models.load(NEWEST / name), tmp_path).worse
+    naive = model_check.check(one, SeasonalNaive().fit(one.learned, one.unseen), tmp_path)
+    assert naive.worse
+    assert naive.release == NEWEST.name
+    report = model_check.report(tmp_path, [naive, Result("other", "skipped: no shared data at nowhere")]).read_text()
+    row, other = (line for line in report.splitlines() if line.startswith((f"| {name} ", "| other ")))
+    assert "**WORSE**" in row
+    assert "skipped: no shared data" in other
+    assert (tmp_path / f"{name}.png").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize("harm", ["high", "flat", "narrow"])
-def test_a_model_that_has_become_worse_fails_the_check(demo, harm: str, tmp_path: Path) -> None:
-    settings, panel = demo
-    kept = model_check.released(FOLDERS[-1], panel)
-    harmed = [_harmed(one, harm) for one in kept]
-    verdict = model_check.compared(settings, panel, harmed, kept)
-    assert model_check.regressed(verdict, settings)
-    model_check.report(tmp_path, panel, (harmed[0], kept[0]), verdict, "0.1.0")
-    assert "**fails**" in (tmp_path / "report.md").read_text()
-    assert (tmp_path / "total.png").stat().st_size > 10_000
+def test_a_model_that_has_become_worse_fails_the_check(harm: str) -> None:
+    one = sample(model_sets.DEMO)
+    kept = model_check.released(NEWEST / one.name, one)
+    verdict = model_check.compared(one, [_harmed(forecast, harm) for forecast in kept], kept)
+    assert model_check.regressed(verdict)
 
 
 def _harmed(one: Forecast, harm: str) -> Forecast:
@@ -61,8 +89,30 @@ def _harmed(one: Forecast, harm: str) -> Forecast:
     return replace(one, quantiles=one.mean[..., None] + 0.2 * (one.quantiles - one.mean[..., None]))
 
 
-def test_a_released_model_that_was_tampered_with_is_refused(demo, tmp_path: Path) -> None:
-    shutil.copytree(FOLDERS[-1], tmp_path / "released")
+def test_a_released_model_that_was_tampered_with_is_refused(tmp_path: Path) -> None:
+    shutil.copytree(NEWEST / model_sets.DEMO, tmp_path / "released")
     (tmp_path / "released" / "blend.json").write_text("{}")
     with pytest.raises(ArtifactError):
-        model_check.released(tmp_path / "released", demo[1])
+        model_check.released(tmp_path / "released", sample(model_sets.DEMO))
+
+
+def command(tmp_path: Path, **environment: str) -> subprocess.CompletedProcess:
+    """`make model-check` where no shared data is."""
+    words = [sys.executable, "-m", "benchmarks.model_check", "--data", str(tmp_path / "no"), "--out", str(tmp_path)]
+    environ = os.environ | environment
+    return subprocess.run(words, check=False, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=300)
+
+
+def test_without_shared_data_the_command_says_what_it_skips(tmp_path: Path) -> None:
+    done = command(tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "demo: not worse: wrmsse" in done.stdout
+    for name in model_sets.SHARED:
+        assert f"{name}: skipped: no shared data at {tmp_path / 'no'}" in done.stdout
+    assert "skipped: no shared data" in (tmp_path / "report.md").read_text()
+
+
+def test_the_command_fails_where_a_model_has_become_worse(tmp_path: Path) -> None:
+    done = command(tmp_path, FORECASTING__TRAIN__LIGHTGBM__LEARNING_RATE="0.001")
+    assert done.returncode == 1, done.stderr
+    assert "demo: WORSE: wrmsse" in done.stdout

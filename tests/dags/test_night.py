@@ -13,6 +13,7 @@ from forecasting.data.tables import BACKTESTS, FORECASTS, QUALITY, QUARANTINE, R
 from forecasting.settings import Settings
 from forecasting.sources import demo
 from forecasting.stores.lake import Lake
+from forecasting.stores.registry import Registry
 from forecasting.stores.warehouse import Warehouse
 from tests.shops import ROOT, small_shop
 
@@ -74,7 +75,7 @@ def test_a_night_from_sales_to_forecasts(dagbag, shop: tuple[Path, Settings]) ->
     assert backtests["fold"].nunique() == 3
     assert set(backtests["model"]) >= {"seasonal_naive", "seasonal_mean", "lightgbm"}
     runs = warehouse.read(RUNS)
-    assert sorted(runs["step"]) == sorted(CHAIN)
+    assert sorted(runs["step"]) == sorted([*CHAIN, "retention"])
     assert set(runs["outcome"]) == {"done"}
 
 
@@ -139,12 +140,30 @@ def test_a_training_that_fails_turns_its_run_red_and_the_champion_still_forecast
     assert why.str.contains("folds").any()
 
 
+@pytest.mark.parametrize("how", ["form", "setting"])
+def test_a_training_that_is_not_due_is_done_where_it_is_asked_for(how: str, shop, monkeypatch) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    dagbag = DagBag(str(ROOT / "dags"))  # anew: `test` leaves the params of a run behind as defaults
+    moment, registry = {"form": 52, "setting": 54}[how], Registry(shop[1].mlflow)
+    before = len(registry.versions())
+    idle = run(dagbag, "train", moment, cutoff=SECOND.isoformat())
+    assert {one.task_id: one.state for one in idle.get_task_instances()}["train_and_judge"] == "skipped"
+    assert len(registry.versions()) == before
+    if how == "setting":
+        monkeypatch.setenv("FORECASTING__TRAIN__FORCE", "true")
+    asked = run(dagbag, "train", moment + 1, cutoff=SECOND.isoformat(), **({"force": True} if how == "form" else {}))
+    assert asked.state == "success"
+    assert {one.task_id: one.state for one in asked.get_task_instances()}["train_and_judge"] == "success"
+    assert len(registry.versions()) == before + 1
+
+
 def test_started_by_hand_without_a_cutoff_it_does_the_newest_night(shop: tuple[Path, Settings]) -> None:
     from airflow.dag_processing.dagbag import DagBag
 
     dagbag = DagBag(str(ROOT / "dags"))  # anew: `test` leaves the params of a run behind as defaults
     third = date(2026, 7, 2)
     for number, name in enumerate(CHAIN):
-        assert run(dagbag, name, number + 55).state == "success"
+        assert run(dagbag, name, number + 56).state == "success"
     assert Warehouse(shop[1].warehouse).cutoffs()[0] == third
     assert demo.next_cutoff(shop[1]) == third

@@ -21,7 +21,7 @@ from forecasting.data.quality import (
     screen_table,
 )
 from forecasting.data.tables import PRICES, STOCK
-from forecasting.settings import SalesTable, Screen
+from forecasting.sections import SalesTable, Screen
 
 CUTOFF = date(2026, 6, 30)
 LINES = SalesTable(source="shop", table="t", grain="transactions", exclude_items="POST|M")

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecasting.data.tables import FORECASTS, LAKE, WAREHOUSE, Column, Table
+from forecasting.data.schema import Column, Table
+from forecasting.data.tables import FORECASTS, LAKE, WAREHOUSE
 from forecasting.errors import TableError
 
 SALE = Table(

@@ -16,6 +16,7 @@ def test_folds_leave_a_whole_horizon_after_the_newest() -> None:
     panel = panel_of([[1.0] * 100])
     assert plan(panel, 14, folds=3, step=None, refit="always") == Plan((58, 72, 86), 14, refit=True)
     assert plan(panel, 14, folds=3, step=7, refit="never") == Plan((72, 79, 86), 14, refit=False)
+    assert plan(panel, 14, folds=1, step=None, refit="never") == Plan((86,), 14, refit=False)
 
 
 def test_short_history_brings_the_folds_closer_and_too_short_is_refused() -> None:

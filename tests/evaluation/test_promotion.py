@@ -16,7 +16,7 @@ from forecasting.evaluation import metrics
 from forecasting.evaluation.contributions import contributions
 from forecasting.evaluation.promotion import Window, cutoffs, judge
 from forecasting.models.base import Forecast
-from forecasting.settings import JudgeSettings
+from forecasting.sections import JudgeSettings
 from tests.panels import panel_of, seasonal_panel
 
 RULES = JudgeSettings()

@@ -14,7 +14,7 @@ from forecasting.errors import ModelError
 from forecasting.models.arima import Arima
 from forecasting.models.naive import SeasonalMean
 from forecasting.models.sarimax import Fitted, Order, candidates
-from forecasting.settings import ArimaSettings
+from forecasting.sections import ArimaSettings
 from tests.models.test_grouped import shops
 from tests.panels import panel_of, seasonal_panel
 

@@ -16,7 +16,7 @@ from forecasting.models.blend import Blend
 from forecasting.models.calibrations import Calibrations
 from forecasting.models.lightgbm import DirectLightgbm
 from forecasting.models.naive import SeasonalMean, SeasonalNaive
-from forecasting.settings import LightgbmSettings
+from forecasting.sections import LightgbmSettings
 from tests.panels import panel_of, seasonal_panel
 
 HORIZON = 14

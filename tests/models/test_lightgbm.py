@@ -11,7 +11,7 @@ import pytest
 from forecasting.errors import ModelError
 from forecasting.models.lightgbm import DirectLightgbm
 from forecasting.models.naive import SeasonalNaive
-from forecasting.settings import LightgbmSettings
+from forecasting.sections import LightgbmSettings
 from tests.panels import panel_of, seasonal_panel
 
 SMALL = LightgbmSettings(rows=20_000, trees=60, leaves=15, min_rows_leaf=20, learning_rate=0.1)

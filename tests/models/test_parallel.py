@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_info
 from forecasting.models import arima, parallel
 from forecasting.models.arima import Arima
 from forecasting.models.parallel import spread, workers
-from forecasting.settings import ArimaSettings
+from forecasting.sections import ArimaSettings
 from tests.panels import seasonal_panel
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from forecasting.models.recursive import Recursive, _uniform
-from forecasting.settings import LightgbmSettings
+from forecasting.sections import LightgbmSettings
 from tests.panels import panel_of
 
 SMALL = LightgbmSettings(rows=10_000, bags=1, trees=40, leaves=7, min_rows_leaf=20, learning_rate=0.1)

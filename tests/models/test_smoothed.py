@@ -17,7 +17,7 @@ from forecasting.models.ets import Ets, forms
 from forecasting.models.naive import SeasonalMean
 from forecasting.models.smoothed import Smoothed
 from forecasting.models.theta import Theta, divide, indices, left_out, slope, steps
-from forecasting.settings import ArimaSettings
+from forecasting.sections import ArimaSettings
 from tests.models.test_grouped import shops
 from tests.panels import panel_of, seasonal_panel
 

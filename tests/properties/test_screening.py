@@ -15,7 +15,7 @@ from forecasting.data import canonical
 from forecasting.data.quality import Known, screen_attributes, screen_sales, screen_table
 from forecasting.data.sieve import Screened
 from forecasting.data.tables import EVENTS, PRICES, PROMOTIONS, SALES, SIGNALS, STOCK
-from forecasting.settings import SalesTable, Screen
+from forecasting.sections import SalesTable, Screen
 
 CUTOFF = date(2026, 6, 30)
 LINES = SalesTable(source="shop", table="t", grain="transactions", exclude_items="POST|M")

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from forecasting.settings import FileSource, Settings, load
+from forecasting.sections import FileSource
+from forecasting.settings import Settings, load
 from forecasting.sources import open_source
 
 CONF = Path(__file__).parents[2] / "conf"

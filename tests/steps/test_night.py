@@ -11,7 +11,8 @@ import pytest
 from forecasting import settings as configuration
 from forecasting.data.tables import BACKTESTS, FORECAST_LEVELS, FORECAST_SUMS, FORECASTS, LOST_DEMAND, RUNS, SCORES
 from forecasting.errors import PublishError, SettingsError
-from forecasting.settings import Settings, WarehouseSettings
+from forecasting.sections import WarehouseSettings
+from forecasting.settings import Settings
 from forecasting.steps import forecast as forecasting_step
 from forecasting.steps import vintage
 from forecasting.steps.demo import tonight
@@ -67,6 +68,22 @@ def test_nights_twice_are_nights_once(settings: Settings) -> None:
     same(contents(settings), once)
     runs = Warehouse(settings.warehouse).read(RUNS)
     assert (runs["outcome"] == "done").all()
+
+
+def test_one_model_and_one_fold_are_a_training_with_quantiles(settings: Settings) -> None:
+    """Nothing to choose, so one horizon is held back to calibrate on; the next training is judged as any other."""
+    alone = {"models": ("seasonal_mean",), "blend": False, "folds": 1, "force": True}
+    settings = settings.model_copy(update={"train": settings.train.model_copy(update=alone)})
+    first = tonight(settings)
+    night(settings, first)
+    found = Warehouse(settings.warehouse)
+    published = found.read(FORECASTS)
+    assert (published["p05"] <= published["p95"]).all()
+    assert (published["p05"] < published["p95"]).any()
+    assert found.read(BACKTESTS)["fold"].nunique() == 1
+    night(settings, tonight(settings))
+    assert (found.read(RUNS)["outcome"] == "done").all()
+    assert found.read(FORECASTS)["cutoff"].nunique() == 2
 
 
 def same(found: dict[str, pd.DataFrame], expected: dict[str, pd.DataFrame]) -> None:

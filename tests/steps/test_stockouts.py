@@ -12,7 +12,8 @@ import sqlalchemy as sa
 
 from forecasting import settings as configuration
 from forecasting.data.tables import FORECASTS, LOST_DEMAND
-from forecasting.settings import LakeSettings, Settings
+from forecasting.sections import LakeSettings
+from forecasting.settings import Settings
 from forecasting.sources import demo
 from forecasting.steps.demo import tonight
 from forecasting.steps.monitor import monitor

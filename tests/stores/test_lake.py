@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from forecasting.data import totals
 from forecasting.data.panel import Panel
 from forecasting.errors import CutoffError, StoreError
-from forecasting.settings import LakeSettings
+from forecasting.sections import LakeSettings
 from forecasting.stores import frames
 from forecasting.stores.lake import Lake
 from tests.data.test_totals import same as same_numbers
@@ -262,7 +262,7 @@ def test_any_nights_leave_what_a_plain_replacement_would(tmp_path_factory: pytes
         }
         frame = sales(*((item, "", ds, y) for (item, ds), y in inside.items()))
         kept = {key: y for key, y in held.items() if key[1] > day(cutoff) or (since is not None and key[1] < since)}
-        known = {one.snapshot.id for one in lake._commits()}
+        known = {one.id for one in lake.snapshots()}
         snapshot = lake.commit(day(cutoff), frame, since, {})
         if snapshot.id not in known:
             held = kept | inside

@@ -18,7 +18,7 @@ from forecasting.data.frequency import Frequency
 from forecasting.data.panel import Panel
 from forecasting.errors import ArtifactError, StoreError
 from forecasting.models.naive import SeasonalNaive
-from forecasting.settings import MlflowSettings
+from forecasting.sections import MlflowSettings
 from forecasting.stores.registry import Card, Registry
 
 PERIODS = pd.date_range("2026-06-01", periods=28, unit="s")

@@ -6,9 +6,10 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from forecasting.data.tables import BACKTESTS, FORECASTS, QUALITY, RUNS, WAREHOUSE, Column, Table
+from forecasting.data.schema import Column, Table
+from forecasting.data.tables import BACKTESTS, FORECASTS, QUALITY, RUNS, WAREHOUSE
 from forecasting.errors import StoreError, TableError
-from forecasting.settings import WarehouseSettings
+from forecasting.sections import WarehouseSettings
 from forecasting.stores.changes import Change, Stream
 from forecasting.stores.warehouse import Warehouse
 
