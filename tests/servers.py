@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from forecasting.launcher.server import QUIET, free_ports, start, stop, tail
-from forecasting.settings import MlflowSettings
+from forecasting.sections import MlflowSettings
 
 PATIENCE = 120  # seconds until it must answer
 
