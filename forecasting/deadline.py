@@ -7,7 +7,8 @@ from datetime import date, datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import DeadlineAlert, DeadlineReference, SyncCallback
+from airflow.sdk.definitions.callback import SyncCallback
+from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
 from forecasting.orchestration import conf_path, cutoff_of, section
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def promise() -> DeadlineAlert:
-    """Airflow's deadline of a night: `alerts.deadline_hours` after its start, people hear that forecasts are missing."""
+    """Airflow's deadline of a night: hear of it where forecasts are missing `alerts.deadline_hours` after its start."""
     hours = float(section("alerts").get("deadline_hours", 3))
     return DeadlineAlert(
         reference=DeadlineReference.DAGRUN_QUEUED_AT,
