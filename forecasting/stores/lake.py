@@ -78,7 +78,7 @@ class Lake:
         digests = {name: one.digest for name, one in kept.items()}
         commits = list(self._history.commits())
         same = next((one for one in commits if one.snapshot.cutoff == cutoff), None)
-        if same and same.tables == digests and self._holds(same, sales, since, content):
+        if same and same.snapshot.digests == digests and self._holds(same, sales, since, content):
             return same.snapshot
         versions = {name: one.version for name, one in kept.items() if one.version is not None}
         newest = commits[0].snapshot if commits else None
@@ -159,8 +159,11 @@ class Lake:
             return pd.DataFrame()
         return self._read(table, commit.snapshot.versions[table], commit.categorical[table], columns)
 
-    def pieces(self, snapshot_id: str, table: str) -> Iterator[pd.DataFrame]:
-        """The same rows as `read`, at most PIECE at a time, always in the same order; each with its own categories."""
+    def pieces(self, snapshot_id: str, table: str, **among: Sequence[str]) -> Iterator[pd.DataFrame]:
+        """The same rows as `read`, at most PIECE at a time, always in the same order; each with its own categories.
+
+        among: only rows whose column is empty or has one of these values, `item=["A", "B"]`, where there is the column.
+        """
         commit = self._history.find(snapshot_id)
         if table == "sales":
             version, categorical = version_of(snapshot_id), ["item", "store"]
@@ -169,10 +172,10 @@ class Lake:
         else:
             return
         data = self._dataset(table, version, categorical)
-        columns = list(SALES) if table == "sales" else None
+        columns, rows = list(SALES) if table == "sales" else None, frames.among(data.schema, among)
         # One row group after the other: a scan of the whole decodes a file ahead, 10 million rows that wait to be used.
         for group in (group for file in data.get_fragments() for group in file.split_by_row_group()):
-            for batch in group.to_batches(data.schema, columns=columns, batch_size=PIECE):
+            for batch in group.to_batches(data.schema, columns=columns, filter=rows, batch_size=PIECE):
                 if len(batch):
                     yield frames.to_pandas(pa.Table.from_batches([batch]))
 
@@ -215,7 +218,7 @@ class Lake:
         """Whether the snapshot already holds exactly these sales in their window."""
         if commit.since == since:
             return commit.content == content
-        rows = _window(since, commit.snapshot.cutoff)
+        rows = frames.window(since, commit.snapshot.cutoff)
         there = self._read("sales", version_of(commit.snapshot.id), ["item", "store"], SALES, rows)
         return len(there) == len(sales) and frames.digest(there) == content
 
@@ -284,8 +287,3 @@ def _sales(sales: pd.DataFrame, since: date | None, cutoff: date) -> pd.DataFram
         raise StoreError(f"Sales of {since or 'the start'} to {cutoff} cannot be committed with other days: {days}.")
     types = {"item": "category", "store": "category", "ds": "datetime64[s]", "y": "float32"}
     return sales[list(SALES)].astype(types)
-
-
-def _window(since: date | None, cutoff: date) -> pads.Expression:
-    rows = pads.field("ds") <= pa.scalar(cutoff)
-    return rows if since is None else rows & (pads.field("ds") >= pa.scalar(since))
