@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 CONF = "FORECASTING_CONF"
 SCHEDULE = "FORECASTING_SCHEDULE"
 NOBODY = "nobody in time"
+NAMES = ("extract", "train", "approve", "forecast", "monitor", "rollback")
 POOL = os.environ.get("FORECASTING_POOL", "training")
 # What another try cannot mend; a database that is away for a minute can.
 FINAL = (SettingsError, DataQualityError, CutoffError, TableError, PublishError)
@@ -278,6 +279,21 @@ def answered(
     if said.approved:
         announce(outlet_events, CHAMPION, newest_vintage(settings), facts)
     return facts
+
+
+def check_health(**context: Any) -> dict[str, Any]:
+    """Warning signs of the process itself, with what only Airflow knows of its runs: table `health`.
+
+    A task may ask for the number of runs by state, not for those of a week: the step tells what is new since then.
+    """
+    from forecasting.steps.health import AirflowFacts, check
+
+    with night(context) as (settings, cutoff, run):
+        counted = [
+            {name: context["ti"].get_dr_count(name, states=[state]) for name in NAMES}
+            for state in ("failed", "success")
+        ]
+        return check(settings, cutoff, run, airflow=AirflowFacts(*counted))
 
 
 def announce(outlet_events: Any, asset: Asset, cutoff: date, facts: Mapping[str, Any]) -> None:

@@ -140,10 +140,12 @@ class Night:
         with self.report.step("monitor") as step:
             facts = monitor.monitor(self.settings, self.cutoff, self.run, step.tell)
             facts |= {"shadow": shadow.watch(self.settings, self.cutoff, self.run, step.tell)}
+            facts |= {"health": health.check(self.settings, self.cutoff, self.run, step.tell)}
             facts |= {"alerts": alerts.watch(self.settings, self.cutoff, self.run, step.tell)}
             clean(self.settings, self.cutoff, self.run, step.tell)
             told = facts | facts["shadow"] | {"alerts": facts["alerts"]["open"]}
             step.outcome = _line(told, "vintages", "rows", "watched", "version", "decision", "alerts")
+            step.outcome += f", breached: {some(facts['health']['breached'], 20) or 'none'}"
         return facts
 
 
