@@ -43,7 +43,8 @@ def monitor():
         return house.do(context, "retention", "clean")
 
     watched = watch_shadows()
-    score_past_vintages() >> watched >> task(house.check_health)() >> tell_alerts() >> remove_what_is_old()
+    checked = task(trigger_rule="all_done")(house.check_health)()
+    score_past_vintages() >> watched >> checked >> tell_alerts() >> remove_what_is_old()
     task(outlets=[house.CHALLENGER])(house.ask_for_approval)(watched)
 
 

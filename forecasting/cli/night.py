@@ -134,7 +134,7 @@ class Night:
 
     def monitor(self) -> Facts:
         """Score past vintages, watch the challengers, tell what needs a person, and let go what is old."""
-        from forecasting.steps import alerts, monitor, shadow
+        from forecasting.steps import alerts, health, monitor, shadow
         from forecasting.steps.retention import clean
 
         with self.report.step("monitor") as step:

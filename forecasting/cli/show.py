@@ -37,8 +37,8 @@ def show(arguments: Namespace) -> int:
             table(head[SHOWN], f"forecasts_latest: {len(series):,} series"),
             f"champion: {_champion_line(facts)}",
             table(alerts[SHOWN_ALERTS], "open alerts") if len(alerts) else "open alerts: none",
-            table(runs[SHOWN_RUNS], "runs"),
             *([table(signs[SHOWN_SIGNS], "warning signs")] if len(signs) else []),
+            table(runs[SHOWN_RUNS], "runs"),
             "\n".join(f"{name:<10} {place}" for name, place in facts["places"].items()),
         ]
         return "\n\n".join(parts)
