@@ -1,8 +1,9 @@
 """# Monitor: how good were we?
 
 Scores past vintages against the sales that are known by now: table `scores`, by level, group and distance, beside
-seasonal naive. Then judges the challengers that are watched beside the champion: table `judgements`. Then
-people are told what needs them (`alerts`), and what the rules of `[retention]` let go is removed.
+seasonal naive. Then judges the challengers that are watched beside the champion: table `judgements`. Then the
+warning signs of the process itself are measured (`health`), people are told what needs them (`alerts`), and what the
+rules of `[retention]` let go is removed.
 
 *Starts* when a vintage is published, or by hand.
 """
@@ -42,7 +43,8 @@ def monitor():
         return house.do(context, "retention", "clean")
 
     watched = watch_shadows()
-    score_past_vintages() >> watched >> tell_alerts() >> remove_what_is_old()
+    checked = task(trigger_rule="all_done")(house.check_health)()
+    score_past_vintages() >> watched >> checked >> tell_alerts() >> remove_what_is_old()
     task(outlets=[house.CHALLENGER])(house.ask_for_approval)(watched)
 
 

@@ -1,4 +1,4 @@
-"""What the DAGs share: assets, clock, the cutoff of a run, forms, retries. The only module that imports airflow.
+"""What the DAGs share: assets, clock, the cutoff of a run, forms, retries, bodies of tasks.
 
 The cutoff travels as the partition key of the assets. Nothing heavy is imported here: every task parses its DAG file
 anew, and the steps are imported inside the tasks.
@@ -20,7 +20,9 @@ from zoneinfo import ZoneInfo
 from airflow.sdk import Asset, CronTriggerTimetable, Param
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.sdk.execution_time.hitl import HITLUser
+from structlog.contextvars import bound_contextvars
 
+from forecasting import telemetry
 from forecasting.errors import CutoffError, DataQualityError, PublishError, SettingsError, TableError
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ def report_failure(context: Mapping[str, Any]) -> None:
 DEFAULTS: dict[str, Any] = {
     "owner": "forecasting",
     "on_failure_callback": report_failure,
+    "on_success_callback": telemetry.gauges,
     "retries": 2,
     "retry_delay": timedelta(seconds=float(os.environ.get("FORECASTING_RETRY_SECONDS", "60"))),
     "retry_exponential_backoff": True,
@@ -234,17 +237,19 @@ def night(context: Mapping[str, Any], from_source: bool = False) -> Iterator[tup
 
     try:
         settings = load(conf_path(), changes_of(context["params"]))
-        run = context["dag_run"]
-        yield settings, cutoff_of(context, settings, from_source), Run(f"{run.dag_id}__{run.run_id}")
+        run = Run(f"{context['dag_run'].dag_id}__{context['dag_run'].run_id}")
+        cutoff = cutoff_of(context, settings, from_source)
+        with bound_contextvars(run=run.run_id, cutoff=cutoff.isoformat()):  # in every line of the task's log
+            yield settings, cutoff, run
     except FINAL as error:
         raise AirflowFailException(f"{type(error).__name__}: {error}") from error
 
 
-def do(context: Mapping[str, Any], module: str, function: str) -> Any:
+def do(context: Mapping[str, Any], module: str, function: str, **more: Any) -> Any:
     """Body of a task: one function of `forecasting.steps` for the night of this run."""
     with night(context) as (settings, cutoff, run):
         step = importlib.import_module(f"forecasting.steps.{module}")
-        return getattr(step, function)(settings, cutoff, run)
+        return getattr(step, function)(settings, cutoff, run, **more)
 
 
 def ask_for_approval(facts: Mapping[str, Any], *, outlet_events: Any, **context: Any) -> None:
@@ -278,6 +283,11 @@ def answered(
     if said.approved:
         announce(outlet_events, CHAMPION, newest_vintage(settings), facts)
     return facts
+
+
+def check_health(**context: Any) -> Any:
+    """Warning signs of the process itself, with what only Airflow knows of its runs: table `health`."""
+    return do(context, "health", "check", airflow=telemetry.runs_by_state(context["ti"]))
 
 
 def announce(outlet_events: Any, asset: Asset, cutoff: date, facts: Mapping[str, Any]) -> None:

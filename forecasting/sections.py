@@ -258,6 +258,29 @@ class AlertSettings(Section):
     seconds: float = Field(20, gt=0, description="time for one e-mail or call; then it is tried again next night")
 
 
+class HealthSettings(Section):
+    """`[health]`: what the process promises, and limits of its warning signs; a sign above its limit is breached."""
+
+    publish_by: str = Field(
+        "06:00",
+        pattern=r"^(([01]\d|2[0-3]):[0-5]\d)?$",
+        description="time in extract.timezone by which a night's forecasts are promised; empty: none is",
+    )
+    days: Count = Field(28, description="days that nights, decisions and rework are counted over")
+    lead_hours: float = Field(3, gt=0, description="hours from the sales being read to the forecasts published")
+    nights_missed: int = Field(0, ge=0, description="nights without a vintage")
+    nights_late: int = Field(1, ge=0, description="nights published after `publish_by`")
+    champion_days: Count = Field(90, description="days that the champion is old")
+    decision_hours: float = Field(48, gt=0, description="hours from a trained challenger to the decision on it")
+    rework: int = Field(3, ge=0, description="nights done again or made up later, and rollbacks")
+    retries: int = Field(5, ge=0, description="steps started again within their run, in a week")
+    quarantined_share: Share = Field(0.02, description="share of the rows read")
+    fallback_share: Share = Field(0.05, description="share of the series")
+    waiting: int = Field(0, ge=0, description="hand-offs that wait for a person")
+    failed_steps: int = Field(0, ge=0, description="steps that ended in an error, in a week")
+    failed_runs: int = Field(0, ge=0, description="DAG runs that failed, in a week")
+
+
 class RetentionSettings(Section):
     """`[retention]`: days, back from the newest vintage. What a kept vintage was made from stays, however old."""
 

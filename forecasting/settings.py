@@ -24,6 +24,7 @@ from forecasting.sections import (
     Extract,
     FileSource,
     ForecastSettings,
+    HealthSettings,
     LakeSettings,
     MlflowSettings,
     MonitorSettings,
@@ -52,6 +53,7 @@ class Settings(Section):
     train: TrainSettings = TrainSettings()
     forecast: ForecastSettings = ForecastSettings()
     monitor: MonitorSettings = MonitorSettings()
+    health: HealthSettings = HealthSettings()
     alerts: AlertSettings = AlertSettings()
     retention: RetentionSettings = RetentionSettings()
     lake: LakeSettings = LakeSettings()

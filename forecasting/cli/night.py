@@ -134,16 +134,18 @@ class Night:
 
     def monitor(self) -> Facts:
         """Score past vintages, watch the challengers, tell what needs a person, and let go what is old."""
-        from forecasting.steps import alerts, monitor, shadow
+        from forecasting.steps import alerts, health, monitor, shadow
         from forecasting.steps.retention import clean
 
         with self.report.step("monitor") as step:
             facts = monitor.monitor(self.settings, self.cutoff, self.run, step.tell)
             facts |= {"shadow": shadow.watch(self.settings, self.cutoff, self.run, step.tell)}
+            facts |= {"health": health.check(self.settings, self.cutoff, self.run, step.tell)}
             facts |= {"alerts": alerts.watch(self.settings, self.cutoff, self.run, step.tell)}
             clean(self.settings, self.cutoff, self.run, step.tell)
             told = facts | facts["shadow"] | {"alerts": facts["alerts"]["open"]}
             step.outcome = _line(told, "vintages", "rows", "watched", "version", "decision", "alerts")
+            step.outcome += f", breached: {some(facts['health']['breached'], 20) or 'none'}"
         return facts
 
 

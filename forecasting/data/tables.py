@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from forecasting.data.schema import Column, Table, text
+from forecasting.data.schema import Column, Table, View, text
 
 UNITS = "units a period"
 CUTOFF = Column("date", "last day whose sales are known")
@@ -243,7 +243,7 @@ RUNS = Table(
     "One row a step of a run: what it worked on, how long it took, how it ended.",
     {
         "run_id": text("run of the orchestrator, or of the command line"),
-        "step": text("extract, train, forecast, monitor, shadow, rollback or retention"),
+        "step": text("extract, train, forecast, monitor, shadow, approve, rollback, health or retention"),
         "cutoff": CUTOFF,
         "snapshot": text("version of the sales table", null=True),
         "model_version": text("version in the registry", null=True),
@@ -254,6 +254,7 @@ RUNS = Table(
         "started_at": Column("instant", "start, UTC"),
         "settings": text("digest of the configuration"),
         "code": text("version of the code"),
+        "attempt": Column("integer", "how often the step was started in this run, from 1", null=True),
     },
     key=("run_id", "step"),
     partition=("run_id", "step"),
@@ -278,10 +279,39 @@ ALERTS = Table(
     partition=("name", "subject", "opened"),
 )
 
+HEALTH = Table(
+    "health",
+    "Warning signs of the process itself, a row a night and sign.",
+    {
+        "cutoff": CUTOFF,
+        "sign": text("what is measured; limits stand in [health]"),
+        "value": Column("number", "the figure, in the sign's unit; empty where nothing can be said", null=True),
+        "unit": text("unit of value, threshold and trend"),
+        "threshold": Column("number", "largest value that is in order; empty: there is no limit", null=True),
+        "breached": Column("flag", "the value is above the threshold"),
+        "trend": Column(
+            "number", "mean of the last 4 weeks less that of the 4 before; empty: too few nights", null=True
+        ),
+        "message": text("what was found, in plain words"),
+        "run_id": RUN_ID,
+    },
+    key=("cutoff", "sign"),
+    partition=("cutoff",),
+)
+
 WAREHOUSE = (
     FORECASTS, FORECAST_LEVELS, FORECAST_SUMS, FORECASTS_WITHDRAWN, BACKTESTS, SCORES, LOST_DEMAND,
-    MODEL_PROMOTIONS, JUDGEMENTS, QUALITY, QUARANTINE, RUNS, ALERTS,
+    MODEL_PROMOTIONS, JUDGEMENTS, QUALITY, QUARANTINE, RUNS, HEALTH, ALERTS,
 )  # fmt: skip
+
+VIEWS = (
+    View(
+        "forecasts_latest",
+        "The newest published vintage: the rows of `forecasts` with the newest cutoff, one a series and period.",
+        FORECASTS,
+    ),
+    View("health_latest", "The newest row of `health` for every sign.", HEALTH, each=("sign",)),
+)
 
 # ---------------------------------------------------------------- lake
 

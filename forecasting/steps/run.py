@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from structlog.contextvars import bind_contextvars, bound_contextvars
 
 import forecasting
 from forecasting.data.frequency import Frequency
@@ -42,6 +43,11 @@ class Outcome:
     outcome: str = "done"
     message: str = ""
     details: dict[str, Any] = field(default_factory=dict)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if name == "snapshot" and value:
+            bind_contextvars(snapshot=value)  # from here on, in every line of the log
 
 
 @cache
@@ -80,11 +86,15 @@ def whole_periods(settings: Settings, cutoff: date) -> date:
 
 @contextmanager
 def record(settings: Settings, run: Run, step: str, cutoff: date) -> Iterator[Outcome]:
-    """Write the step's row in RUNS when it ends, well or not; the error itself goes on."""
+    """Write the step's row in RUNS when it ends, well or not; the error itself goes on.
+
+    Meanwhile every line of the log carries run, step, cutoff and, once it is known, snapshot.
+    """
     outcome = Outcome()
     started_at, clock = now(), time.perf_counter()
     try:
-        yield outcome
+        with bound_contextvars(run=run.run_id, step=step, cutoff=cutoff.isoformat(), snapshot=None):
+            yield outcome
     except BaseException as error:
         outcome.outcome = "failed"
         outcome.message = f"{type(error).__name__}: {error}"[:2000]
@@ -104,4 +114,7 @@ def record(settings: Settings, run: Run, step: str, cutoff: date) -> Iterator[Ou
             "settings": settings.digest(),
             "code": code_version(),
         }
-        Warehouse(settings.warehouse).replace(RUNS, pd.DataFrame([row]), run_id=run.run_id, step=step)
+        warehouse, key = Warehouse(settings.warehouse), {"run_id": run.run_id, "step": step}
+        before = warehouse.read(RUNS, ["attempt"], **key)["attempt"].fillna(1)
+        row["attempt"] = int(before.iloc[0]) + 1 if len(before) else 1
+        warehouse.replace(RUNS, pd.DataFrame([row]), **key)
