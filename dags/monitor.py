@@ -1,8 +1,8 @@
 """# Monitor: how good were we?
 
 Scores past vintages against the sales that are known by now: table `scores`, by level, group and distance, beside
-seasonal naive. Then judges the challengers that are watched beside the champion: table `judgements`. At last what the
-rules of `[retention]` let go is removed.
+seasonal naive. Looks whether the world has moved: table `drift`. Judges the challengers that are watched beside the
+champion: table `judgements`. At last what the rules of `[retention]` let go is removed.
 
 *Starts* when a vintage is published, or by hand.
 """
@@ -24,29 +24,26 @@ def monitor():
     @task
     def score_past_vintages(**context):
         """Forecasts of past nights against what was sold since."""
-        with house.night(context) as (settings, cutoff, run):
-            from forecasting.steps.monitor import monitor as step
+        return house.step(context, "monitor", "monitor")
 
-            return step(settings, cutoff, run)
+    @task
+    def detect_drift(**context):
+        """Inputs, demand and errors against what they were; new drift makes a training due."""
+        return house.step(context, "drift", "detect")
 
     @task
     def watch_shadows(**context):
         """Challengers beside the champion; one that has proven better takes over, or a person is asked."""
-        with house.night(context) as (settings, cutoff, run):
-            from forecasting.steps.shadow import watch
-
-            return watch(settings, cutoff, run)
+        return house.step(context, "shadow", "watch")
 
     @task
     def remove_what_is_old(**context):
         """Vintages, models, snapshots and panels that `[retention]` lets go."""
-        with house.night(context) as (settings, cutoff, run):
-            from forecasting.steps.retention import clean
-
-            return clean(settings, cutoff, run)
+        return house.step(context, "retention", "clean")
 
     watched = watch_shadows()
-    score_past_vintages() >> watched >> remove_what_is_old()
+    score_past_vintages() >> [detect_drift(), watched]
+    watched >> remove_what_is_old()
     task(outlets=[house.CHALLENGER])(house.ask_for_approval)(watched)
 
 

@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -215,6 +216,12 @@ def night(context: Mapping[str, Any], from_source: bool = False) -> Iterator[tup
         yield settings, cutoff_of(context, settings, from_source), Run(f"{run.dag_id}__{run.run_id}")
     except FINAL as error:
         raise AirflowFailException(f"{type(error).__name__}: {error}") from error
+
+
+def step(context: Mapping[str, Any], module: str, function: str) -> Any:
+    """Body of a task that does one thing with its night: forecasting.steps.<module>.<function>, imported here."""
+    with night(context) as (settings, cutoff, run):
+        return getattr(import_module(f"forecasting.steps.{module}"), function)(settings, cutoff, run)
 
 
 def ask_for_approval(facts: Mapping[str, Any], *, outlet_events: Any, **context: Any) -> None:

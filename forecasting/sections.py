@@ -229,11 +229,26 @@ class MonitorSettings(Section):
     vintages: Count = Field(28, description="newest past vintages scored every night")
 
 
+class DriftSettings(Section):
+    """`[drift]`."""
+
+    enabled: bool = Field(True, description="look every night whether the world has moved")
+    window: Count | None = Field(
+        None, description="newest periods that are judged; not set = 7 days, 4 weeks, 3 months"
+    )
+    false_alarms: float = Field(
+        0.5, gt=0, description="nights in 60 that may be marked by chance; less = fewer alarms, later detection"
+    )
+    vintages: int = Field(60, ge=20, description="newest vintages whose residuals are watched")
+    train: bool = Field(True, description="new drift makes a training due")
+    train_days: Count = Field(3, description="days since the newest training, before drift makes another one due")
+
+
 class RetentionSettings(Section):
     """`[retention]`: days, back from the newest vintage. What a kept vintage was made from stays, however old."""
 
     vintages: Count | None = Field(None, description="that a published vintage stays; not set = for ever")
-    records: Count = Field(730, description="that runs, quality, quarantine, backtests, scores stay without a vintage")
+    records: Count = Field(730, description="that runs, quality, backtests, scores, drift ... stay without a vintage")
     models: Count = Field(365, description="that a version stays which no kept vintage comes from")
     snapshots: Count = Field(365, description="that a snapshot of the data stays which nothing kept comes from")
     panels: Count = Field(14, description="that a panel stays after it was written; it can be built again")

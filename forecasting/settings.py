@@ -20,6 +20,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from forecasting.errors import SettingsError, some
 from forecasting.sections import (
     DemoSettings,
+    DriftSettings,
     Extract,
     FileSource,
     ForecastSettings,
@@ -51,6 +52,7 @@ class Settings(Section):
     train: TrainSettings = TrainSettings()
     forecast: ForecastSettings = ForecastSettings()
     monitor: MonitorSettings = MonitorSettings()
+    drift: DriftSettings = DriftSettings()
     retention: RetentionSettings = RetentionSettings()
     lake: LakeSettings = LakeSettings()
     warehouse: WarehouseSettings = WarehouseSettings()

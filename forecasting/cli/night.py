@@ -123,13 +123,22 @@ class Night:
         return facts
 
     def monitor(self) -> Facts:
-        """Score past vintages, and watch the challengers beside the champion."""
-        from forecasting.steps import monitor, shadow
+        """Score past vintages, look for drift, and watch the challengers beside the champion."""
+        from forecasting.steps import drift, monitor, shadow
 
         with self.report.step("monitor") as step:
             facts = monitor.monitor(self.settings, self.cutoff, self.run, step.tell)
+            facts |= {"drift": drift.detect(self.settings, self.cutoff, self.run, step.tell)}
             facts |= {"shadow": shadow.watch(self.settings, self.cutoff, self.run, step.tell)}
-            step.outcome = _line(facts | facts["shadow"], "vintages", "rows", "watched", "version", "decision")
+            step.outcome = _line(
+                facts["drift"] | facts | facts["shadow"],
+                "drifted",
+                "vintages",
+                "rows",
+                "watched",
+                "version",
+                "decision",
+            )
         return facts
 
 

@@ -20,7 +20,9 @@ from forecasting.stores.warehouse import Warehouse
 VINTAGE = (
     tables.FORECASTS, tables.FORECAST_LEVELS, tables.FORECAST_SUMS, tables.FORECASTS_WITHDRAWN, tables.LOST_DEMAND,
 )  # fmt: skip
-RECORDS = (tables.RUNS, tables.QUALITY, tables.QUARANTINE, tables.BACKTESTS, tables.JUDGEMENTS, tables.SCORES)
+RECORDS = (
+    tables.RUNS, tables.QUALITY, tables.QUARANTINE, tables.BACKTESTS, tables.JUDGEMENTS, tables.SCORES, tables.DRIFT,
+)  # fmt: skip
 YOUNG = timedelta(days=2)  # what was written since may belong to a backfill that still runs
 CHAMPIONS = 2  # newest ones: today's, and the one before that stands in for it
 log = logging.getLogger(__name__)
