@@ -1,7 +1,8 @@
 """# Monitor: how good were we?
 
 Scores past vintages against the sales that are known by now: table `scores`, by level, group and distance, beside
-seasonal naive. Then judges the challengers that are watched beside the champion: table `judgements`. Then the
+seasonal naive. Then looks whether the world has moved (`drift`), and judges the challengers that are watched beside the
+champion (`judgements`). Then the
 warning signs of the process itself are measured (`health`), people are told what needs them (`alerts`), and what the
 rules of `[retention]` let go is removed.
 
@@ -28,6 +29,11 @@ def monitor():
         return house.do(context, "monitor", "monitor")
 
     @task
+    def detect_drift(**context):
+        """Inputs, demand and errors against what they were; new drift makes a training due."""
+        return house.do(context, "drift", "detect")
+
+    @task
     def watch_shadows(**context):
         """Challengers beside the champion; one that has proven better takes over, or a person is asked."""
         return house.do(context, "shadow", "watch")
@@ -44,7 +50,7 @@ def monitor():
 
     watched = watch_shadows()
     checked = task(trigger_rule="all_done")(house.check_health)()
-    score_past_vintages() >> watched >> checked >> tell_alerts() >> remove_what_is_old()
+    score_past_vintages() >> detect_drift() >> watched >> checked >> tell_alerts() >> remove_what_is_old()
     task(outlets=[house.CHALLENGER])(house.ask_for_approval)(watched)
 
 

@@ -1,6 +1,6 @@
 """# Promise: forecasts by the hour that people count on
 
-Waits for the vintage of the night, without holding a worker. Where it is not there `alerts.deadline_hours` after the
+Waits for the vintage of the night, without holding a worker. Where it is not there `health.lead_hours` after the
 night's start, Airflow's deadline is missed: an alert says so, by every channel of `[alerts]`, and Airflow's home page
 lists it.
 

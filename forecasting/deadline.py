@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 def promise() -> DeadlineAlert:
-    """Airflow's deadline of a night: hear of it where forecasts are missing `alerts.deadline_hours` after its start."""
-    hours = float(section("alerts").get("deadline_hours", 3))
+    """Airflow's deadline of a night: hear of it where forecasts are missing `health.lead_hours` after its start."""
+    hours = float(section("health").get("lead_hours", 3))
     return DeadlineAlert(
         reference=DeadlineReference.DAGRUN_QUEUED_AT,
         interval=timedelta(hours=hours),
@@ -38,7 +38,7 @@ def report_late(context: Mapping[str, Any], **_: Any) -> None:
     run = SimpleNamespace(run_type=stated["run_type"], partition_key=stated.get("partition_key"), **moments)
     settings = load(conf_path())
     cutoff = cutoff_of({"params": stated.get("conf") or {}, "dag_run": run}, settings, from_source=True)
-    hours = settings.alerts.deadline_hours
+    hours = settings.health.lead_hours
     alerts.late(
         settings, cutoff, Run(f"{stated['dag_id']}__{stated['dag_run_id']}"), f"{hours:g} h after the night's start"
     )

@@ -254,7 +254,6 @@ class AlertSettings(Section):
     minimum: Literal["info", "warning", "critical"] = Field("warning", description="what e-mail and webhooks tell of")
     email: EmailSettings | None = None
     webhooks: dict[str, WebhookSettings] = Field(default_factory=dict)
-    deadline_hours: float = Field(3, gt=0, description="from the night's start to the forecasts, as promised to people")
     seconds: float = Field(20, gt=0, description="time for one e-mail or call; then it is tried again next night")
 
 
@@ -267,7 +266,7 @@ class HealthSettings(Section):
         description="time in extract.timezone by which a night's forecasts are promised; empty: none is",
     )
     days: Count = Field(28, description="days that nights, decisions and rework are counted over")
-    lead_hours: float = Field(3, gt=0, description="hours from the sales being read to the forecasts published")
+    lead_hours: float = Field(3, gt=0, description="hours from a night's start to its forecasts, as promised")
     nights_missed: int = Field(0, ge=0, description="nights without a vintage")
     nights_late: int = Field(1, ge=0, description="nights published after `publish_by`")
     champion_days: Count = Field(90, description="days that the champion is old")
@@ -281,11 +280,26 @@ class HealthSettings(Section):
     failed_runs: int = Field(0, ge=0, description="DAG runs that failed, in a week")
 
 
+class DriftSettings(Section):
+    """`[drift]`."""
+
+    enabled: bool = Field(True, description="look every night whether the world has moved")
+    window: Count | None = Field(
+        None, description="newest periods that are judged; not set = 7 days, 4 weeks, 3 months"
+    )
+    false_alarms: float = Field(
+        0.5, gt=0, description="nights in 60 that may be marked by chance; less = fewer alarms, later detection"
+    )
+    vintages: int = Field(60, ge=20, description="newest vintages whose residuals are watched")
+    train: bool = Field(True, description="new drift makes a training due")
+    train_days: Count = Field(3, description="days since the newest training, before drift makes another one due")
+
+
 class RetentionSettings(Section):
     """`[retention]`: days, back from the newest vintage. What a kept vintage was made from stays, however old."""
 
     vintages: Count | None = Field(None, description="that a published vintage stays; not set = for ever")
-    records: Count = Field(730, description="that runs, quality, quarantine, backtests, scores stay without a vintage")
+    records: Count = Field(730, description="that runs, quality, backtests, scores, drift ... stay without a vintage")
     models: Count = Field(365, description="that a version stays which no kept vintage comes from")
     snapshots: Count = Field(365, description="that a snapshot of the data stays which nothing kept comes from")
     panels: Count = Field(14, description="that a panel stays after it was written; it can be built again")

@@ -21,6 +21,7 @@ from forecasting.errors import SettingsError, some
 from forecasting.sections import (
     AlertSettings,
     DemoSettings,
+    DriftSettings,
     Extract,
     FileSource,
     ForecastSettings,
@@ -55,6 +56,7 @@ class Settings(Section):
     monitor: MonitorSettings = MonitorSettings()
     health: HealthSettings = HealthSettings()
     alerts: AlertSettings = AlertSettings()
+    drift: DriftSettings = DriftSettings()
     retention: RetentionSettings = RetentionSettings()
     lake: LakeSettings = LakeSettings()
     warehouse: WarehouseSettings = WarehouseSettings()
@@ -89,7 +91,7 @@ class Settings(Section):
     def digest(self) -> str:
         """Sha256 (16 hex digits) of everything that can change a number: places and schedules do not count."""
         content = self.model_dump(
-            mode="json", exclude={"lake", "warehouse", "mlflow", "runtime", "sources", "retention", "alerts"}
+            mode="json", exclude={"lake", "warehouse", "mlflow", "runtime", "sources", "retention", "alerts", "health"}
         )
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 

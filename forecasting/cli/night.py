@@ -133,18 +133,19 @@ class Night:
         return facts
 
     def monitor(self) -> Facts:
-        """Score past vintages, watch the challengers, tell what needs a person, and let go what is old."""
-        from forecasting.steps import alerts, health, monitor, shadow
+        """Score past vintages, look for drift, watch challengers, tell what needs a person, let go what is old."""
+        from forecasting.steps import alerts, drift, health, monitor, shadow
         from forecasting.steps.retention import clean
 
         with self.report.step("monitor") as step:
             facts = monitor.monitor(self.settings, self.cutoff, self.run, step.tell)
+            facts |= {"drift": drift.detect(self.settings, self.cutoff, self.run, step.tell)}
             facts |= {"shadow": shadow.watch(self.settings, self.cutoff, self.run, step.tell)}
             facts |= {"health": health.check(self.settings, self.cutoff, self.run, step.tell)}
             facts |= {"alerts": alerts.watch(self.settings, self.cutoff, self.run, step.tell)}
             clean(self.settings, self.cutoff, self.run, step.tell)
-            told = facts | facts["shadow"] | {"alerts": facts["alerts"]["open"]}
-            step.outcome = _line(told, "vintages", "rows", "watched", "version", "decision", "alerts")
+            told = facts["drift"] | facts | facts["shadow"] | {"alerts": facts["alerts"]["open"]}
+            step.outcome = _line(told, "vintages", "rows", "watched", "drifted", "version", "decision", "alerts")
             step.outcome += f", breached: {some(facts['health']['breached'], 20) or 'none'}"
         return facts
 

@@ -144,6 +144,24 @@ LOST_DEMAND = Table(
     partition=("cutoff",),
 )
 
+DRIFT = Table(
+    "drift",
+    "Whether the world has moved: statistics of the newest window of periods, each with the limit that it may reach.",
+    {
+        "cutoff": CUTOFF,
+        "kind": text("covariate, level, mix, missing, series or residual"),
+        "subject": text("what it is measured on: a covariate, total, level=group, or a level for its mix"),
+        "statistic": text("psi, ks, mean, change (of the log), share, new, vanished or cusum"),
+        "value": Column("number", "the statistic"),
+        "threshold": Column("number", "drift is what lies beyond it, on either side"),
+        "drifted": Column("flag", "the value lies beyond the threshold"),
+        "message": text("what was found, in plain words"),
+        "run_id": RUN_ID,
+    },
+    key=("cutoff", "kind", "subject", "statistic"),
+    partition=("cutoff",),
+)
+
 MODEL_PROMOTIONS = Table(
     "promotions",
     "Every decision on which model forecasts: by the rules, by a person, or back to an earlier one.",
@@ -243,7 +261,7 @@ RUNS = Table(
     "One row a step of a run: what it worked on, how long it took, how it ended.",
     {
         "run_id": text("run of the orchestrator, or of the command line"),
-        "step": text("extract, train, forecast, monitor, shadow, approve, rollback, health or retention"),
+        "step": text("extract, train, forecast, monitor, drift, shadow, approve, rollback, health or retention"),
         "cutoff": CUTOFF,
         "snapshot": text("version of the sales table", null=True),
         "model_version": text("version in the registry", null=True),
@@ -300,7 +318,7 @@ HEALTH = Table(
 )
 
 WAREHOUSE = (
-    FORECASTS, FORECAST_LEVELS, FORECAST_SUMS, FORECASTS_WITHDRAWN, BACKTESTS, SCORES, LOST_DEMAND,
+    FORECASTS, FORECAST_LEVELS, FORECAST_SUMS, FORECASTS_WITHDRAWN, BACKTESTS, SCORES, LOST_DEMAND, DRIFT,
     MODEL_PROMOTIONS, JUDGEMENTS, QUALITY, QUARANTINE, RUNS, HEALTH, ALERTS,
 )  # fmt: skip
 

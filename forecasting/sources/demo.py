@@ -1,7 +1,8 @@
 """The demo retailer's database: `create` writes its history, `advance` lets one more day pass.
 
-Public: create, advance, exists, next_cutoff, truth_url. The shop's tables lie in the database that the sales are
-extracted from; the truth (demand that stock-outs hide) is kept in a file of its own, for measuring only.
+Public: create, advance, exists, next_cutoff, truth_url; for `demo_shifts` also section, shop_url, opened, insert. The
+shop's tables lie in the database that the sales are extracted from; the truth (demand that stock-outs hide) is kept in
+a file of its own, for measuring only.
 
 What is planned ahead (promotions, prices, holidays, launches) is written when it becomes known, LEAD days before it
 begins; a night's rows are replaced as a whole, so a night may be repeated.
@@ -75,32 +76,32 @@ NIGHTLY = (
 
 def create(settings: Settings) -> None:
     """Write the shop's tables, anew, with all its history up to the first cutoff. Raises SourceError."""
-    demo, world = _demo(settings), World.make(_demo(settings))
+    demo, world = section(settings), World.make(section(settings))
     cutoff = date.fromisoformat(demo.first_cutoff).toordinal()
     rows = _rows(world, world.first, cutoff, since=None)
-    with _connection(_shop_url(settings)) as connection:
+    with opened(shop_url(settings)) as connection:
         SHOP.drop_all(connection)
         SHOP.create_all(connection)
-        _insert(connection, SHOPS, world.shops)
+        insert(connection, SHOPS, world.shops)
         for nightly in NIGHTLY:
-            _insert(connection, nightly.table, rows[nightly.table.name])
-    with _connection(truth_url(settings)) as connection:
+            insert(connection, nightly.table, rows[nightly.table.name])
+    with opened(truth_url(settings)) as connection:
         TRUTH.drop_all(connection)
         TRUTH.create_all(connection)
-        _insert(connection, DEMAND, rows["truth"])
+        insert(connection, DEMAND, rows["truth"])
 
 
 def advance(settings: Settings, day: date) -> None:
     """Write what becomes known in the night after `day`, replacing what that night had written. Raises SourceError."""
     if not exists(settings):
         raise SourceError("The demo retailer has no database yet. Make it first: python -m forecasting demo --conf ...")
-    world, number = World.make(_demo(settings)), day.toordinal()
+    world, number = World.make(section(settings)), day.toordinal()
     rows = _rows(world, number, number, since=number)
-    with _connection(_shop_url(settings)) as connection:
+    with opened(shop_url(settings)) as connection:
         for nightly in NIGHTLY:
             first = datetime.combine(day + timedelta(days=nightly.lead), datetime.min.time())
             _replace(connection, nightly.table, nightly.column, first, rows[nightly.table.name])
-    with _connection(truth_url(settings)) as connection:
+    with opened(truth_url(settings)) as connection:
         _replace(connection, DEMAND, "day", datetime.combine(day, datetime.min.time()), rows["truth"])
 
 
@@ -119,7 +120,7 @@ def next_cutoff(settings: Settings) -> date:
 
 def truth_url(settings: Settings) -> str:
     """Where the truth is kept: for SQLite a file beside the shop's (shop.db: shop_truth.db), else the same database."""
-    url = sa.make_url(_shop_url(settings))
+    url = sa.make_url(shop_url(settings))
     if url.get_backend_name() == "sqlite" and url.database:
         file = Path(url.database)
         url = url.set(database=str(file.with_name(f"{file.stem}_truth{file.suffix}")))
@@ -173,14 +174,16 @@ def _planned(world: World, start: int, end: int, since: int | None) -> dict[str,
     }  # fmt: skip
 
 
-def _demo(settings: Settings) -> DemoSettings:
+def section(settings: Settings) -> DemoSettings:
+    """[demo] of the configuration. Raises SourceError where there is none."""
     if settings.demo is None:
         raise SourceError("The configuration has no [demo] section: it describes a business of your own, not the demo.")
     return settings.demo
 
 
-def _shop_url(settings: Settings) -> str:
-    _demo(settings)
+def shop_url(settings: Settings) -> str:
+    """Where the shop's tables lie: the database that its sales are extracted from. Raises SourceError."""
+    section(settings)
     source = settings.sources[settings.extract.sales.source]
     if not isinstance(source, SqlSource):
         raise SourceError(
@@ -190,7 +193,7 @@ def _shop_url(settings: Settings) -> str:
 
 
 @contextmanager
-def _connection(address: str) -> Iterator[sa.Connection]:
+def opened(address: str) -> Iterator[sa.Connection]:
     """One transaction; a SQLite file's folder is made."""
     url = sa.make_url(address)
     if url.get_backend_name() == "sqlite" and url.database:
@@ -207,10 +210,10 @@ def _connection(address: str) -> Iterator[sa.Connection]:
 
 
 def _newest_day(settings: Settings) -> date | None:
-    url = sa.make_url(_shop_url(settings))
+    url = sa.make_url(shop_url(settings))
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
         return None
-    with _connection(_shop_url(settings)) as connection:
+    with opened(shop_url(settings)) as connection:
         if not sa.inspect(connection).has_table(TRANSACTIONS.name):
             return None
         newest: datetime | None = connection.scalar(sa.select(sa.func.max(TRANSACTIONS.c.recorded_at)))
@@ -224,10 +227,10 @@ def _replace(connection: sa.Connection, table: sa.Table, column: str, first: dat
     after = first + timedelta(days=1)
     before = table.c[column] < (after if timed else after.date())
     connection.execute(sa.delete(table).where(table.c[column] >= moment[timed], before))
-    _insert(connection, table, rows)
+    insert(connection, table, rows)
 
 
-def _insert(connection: sa.Connection, table: sa.Table, rows: pd.DataFrame) -> None:
+def insert(connection: sa.Connection, table: sa.Table, rows: pd.DataFrame) -> None:
     """Rows by the driver's own bulk call: SQLAlchemy's handling of each value would take most of the time."""
     statement = sa.insert(table).compile(connection, column_keys=list(table.columns.keys()))
     names = [column.name for column in table.columns]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from forecasting.data.tables import ALERTS, FORECASTS, QUALITY
+from forecasting.data.tables import ALERTS, DRIFT, FORECASTS, HEALTH, QUALITY
 from forecasting.errors import StoreError
 from forecasting.settings import Settings
 from forecasting.steps.run import Run, record, whole_periods
@@ -76,7 +76,7 @@ def _raise(settings: Settings, cutoff: date, run: Run, found: Finding) -> None:
 def findings(settings: Settings, cutoff: date) -> list[Finding]:
     """What the tables of this cutoff say that a person should know."""
     warehouse, day = Warehouse(settings.warehouse), pd.Timestamp(cutoff)
-    return [*_quality(warehouse, day), *_refused(warehouse, day)]
+    return [*_quality(warehouse, day), *_refused(warehouse, day), *_drifted(warehouse, day), *_unwell(warehouse, day)]
 
 
 def _quality(warehouse: Warehouse, day: pd.Timestamp) -> Iterable[Finding]:
@@ -91,6 +91,16 @@ def _refused(warehouse: Warehouse, day: pd.Timestamp) -> Iterable[Finding]:
     reasons = warehouse.distinct(FORECASTS, ["reason"], cutoff=day, status="fallback")["reason"].astype(str)
     for reason in reasons[reasons.str.contains("is refused (", regex=False)]:
         yield Finding("model", reason.split(" is refused")[0], "critical", reason)
+
+
+def _drifted(warehouse: Warehouse, day: pd.Timestamp) -> Iterable[Finding]:
+    for row in warehouse.read(DRIFT, cutoff=day, drifted=True).itertuples():
+        yield Finding("drift", f"{row.kind}: {row.subject}", "warning", str(row.message))
+
+
+def _unwell(warehouse: Warehouse, day: pd.Timestamp) -> Iterable[Finding]:
+    for row in warehouse.read(HEALTH, cutoff=day, breached=True).itertuples():
+        yield Finding("health", str(row.sign), "warning", str(row.message))
 
 
 def _settle(

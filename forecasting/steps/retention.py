@@ -22,6 +22,7 @@ VINTAGE = (
 )  # fmt: skip
 RECORDS = (
     tables.RUNS, tables.QUALITY, tables.QUARANTINE, tables.BACKTESTS, tables.JUDGEMENTS, tables.SCORES, tables.HEALTH,
+    tables.DRIFT,
 )  # fmt: skip
 YOUNG = timedelta(days=2)  # what was written since may belong to a backfill that still runs
 CHAMPIONS = 2  # newest ones: today's, and the one before that stands in for it

@@ -26,7 +26,7 @@ from forecasting.evaluation.selection import Choice, Contest, choose
 from forecasting.models.blend import Blend
 from forecasting.models.calibrations import Calibrations
 from forecasting.settings import Settings
-from forecasting.steps import judgement, promotion
+from forecasting.steps import drift, judgement, promotion
 from forecasting.steps.run import Run, code_version, packages, record, whole_periods
 from forecasting.stores.folder import Folder
 from forecasting.stores.lake import Lake
@@ -53,6 +53,10 @@ def due(settings: Settings, cutoff: date) -> tuple[bool, str]:
     newest = max((one.since for one in registry.versions() if one.cutoff <= cutoff), default=champion.since)
     age, every = (cutoff - newest).days, settings.train.every_days
     told = f"the newest training is {age} days old, due at {every} (train.every_days); champion {champion.version}"
+    if age < every and settings.drift.train and age >= settings.drift.train_days:
+        moved = drift.newly(settings, cutoff, newest)
+        if moved:
+            return True, f"drift: {some(moved, 3)}"
     return age >= every, told
 
 

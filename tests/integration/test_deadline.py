@@ -27,7 +27,7 @@ def environment() -> Iterator[None]:
 def test_a_missed_deadline_is_told_and_mended(tmp_path: Path) -> None:
     with webhook() as (url, calls, _):
         path = small_shop(
-            tmp_path, train__models=["seasonal_mean"], alerts__deadline_hours=0.002,
+            tmp_path, train__models=["seasonal_mean"], health__lead_hours=0.002,
             alerts__webhooks__team={"url": url, "format": "slack"},
         )  # fmt: skip
         settings = configuration.load(path)

@@ -64,10 +64,8 @@ def _report(soak: Soak, found: dict) -> list[str]:
     lines = [f"# Soak: {soak.plan.nights} nights, seed {found['seed']}, {found['minutes']} minutes", ""]
     lines += ["| night | cutoff | what is done to it | through | exit code | seconds |", "|---|---|---|---|---|---|"]
     for row in soak.rows:
-        code = "" if row["code"] is None else row["code"]
-        lines.append(
-            f"| {row['night']} | {row['cutoff']} | {row['done']} | {row.get('via', '')} | {code} | {row.get('seconds', '')} |"
-        )
+        columns = ("night", "cutoff", "done", "via", "code", "seconds")
+        lines.append(f"| {' | '.join(str(row[name]) for name in columns)} |")
     lines += ["", f"{found['vintages']} vintages, {found['versions']} model versions"]
     lines += [f"- alerts, {name}: {count}" for name, count in found["alerts"].items()]
     lines += [f"- drift, {name}: {count}" for name, count in found["drift"].items()]

@@ -58,7 +58,9 @@ class Soak:
     def _night(self, night: int, rng: np.random.Generator) -> None:
         deliver(self.settings, self.plan, night)
         if night in self.plan.away:
-            self.rows.append({"night": night, "cutoff": self.plan.day(night), "done": self.plan.told(night), "code": None})
+            self.rows.append(
+                {"night": night, "cutoff": self.plan.day(night), "done": self.plan.told(night), "code": None}
+            )
             return
         catching_up = self.plan.away if self.plan.away and night == self.plan.away[-1] + 1 else []
         for missed in catching_up:  # in order, each as of its own cutoff
@@ -88,13 +90,15 @@ class Soak:
             self.problems.append(f"night {night}: a kill changed what was published before")
         self._whole(night, self.plan.day(night), may_lack=True)
 
-    def _looked_at(self, night: int, run, via: str = "command line") -> None:  # noqa: ANN001
+    def _looked_at(self, night: int, run, via: str = "command line") -> None:
         """One night, and what must be true after it."""
         cutoff, before, clock = self.plan.day(night), self._vintages(), time.monotonic()
         code = _through(run, self.settings, cutoff) if via == "Airflow" else run(cutoff)
         stops = self.plan.stops(night)
         if (code == 0) == stops:
-            self.problems.append(f"night {night} ({cutoff}): exit code {code}, but the plan says it {'stops' if stops else 'ends well'}")
+            self.problems.append(
+                f"night {night} ({cutoff}): exit code {code}, but the plan says it {'stops' if stops else 'ends well'}"
+            )
         self._whole(night, cutoff, may_lack=stops)
         after = self._vintages()
         lost = [str(day) for day, mark in before.items() if day != cutoff and after.get(day) != mark]
@@ -150,7 +154,12 @@ class Soak:
         alerts = warehouse.read(ALERTS)
         if plan.silent and not ((alerts["name"] == "night") & alerts["closed"].notna()).any():
             self.problems.append("the night that stopped left no alert, or it was never closed")
-        return {"vintages": len(published), "versions": len(versions), "alerts": _counts(alerts), "drift": self._drift()}
+        return {
+            "vintages": len(published),
+            "versions": len(versions),
+            "alerts": _counts(alerts),
+            "drift": self._drift(),
+        }
 
     def _drift(self) -> dict:
         """Nights from each shift to its detection, and alarms in the quiet nights before the first of them."""
@@ -172,7 +181,8 @@ class Soak:
 def _counts(alerts: pd.DataFrame) -> dict[str, str]:
     closed = alerts["closed"].notna()
     return {
-        str(name): f"{len(rows)} opened, {int(closed[rows.index].sum())} closed" for name, rows in alerts.groupby("name")
+        str(name): f"{len(rows)} opened, {int(closed[rows.index].sum())} closed"
+        for name, rows in alerts.groupby("name")
     }
 
 
@@ -185,7 +195,7 @@ def _airflow(conf: Path) -> Iterator[Client]:
         yield client
 
 
-def _through(trigger, settings: Settings, cutoff: date) -> int:  # noqa: ANN001
+def _through(trigger, settings: Settings, cutoff: date) -> int:
     """One night by the scheduler: extract by hand, all else by its assets; 0 once its last step is written down."""
     trigger("extract", {"cutoff": cutoff.isoformat()})
     until, warehouse = time.monotonic() + PATIENCE, Warehouse(settings.warehouse)

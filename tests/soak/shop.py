@@ -87,7 +87,9 @@ class Tampered:
         champions = registry.champions(self._cutoff)
         if len(champions) > 1:  # with one alone nothing would be published, which is a test of its own
             folder = registry.fetch(champions[0].version)
-            self._file = max((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+            self._file = max(
+                (path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size
+            )
             self._before = self._file.read_bytes()
             self._file.write_bytes(self._before + b" ")
         return self

@@ -1,0 +1,95 @@
+"""Drift: whether inputs, demand or errors have moved away from what the champion was made for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from forecasting.data.tables import DRIFT, FORECAST_LEVELS
+from forecasting.evaluation import drift, drift_inputs
+from forecasting.evaluation.drift import Finding, Values
+from forecasting.evaluation.drift_inputs import Recent
+from forecasting.settings import Settings
+from forecasting.steps.run import Run, record, whole_periods
+from forecasting.stores.lake import Lake
+from forecasting.stores.warehouse import Warehouse
+
+KEY = ["kind", "subject", "statistic"]
+log = logging.getLogger(__name__)
+Tell = Callable[[str], None]
+
+
+def detect(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -> dict[str, Any]:
+    """Judge the newest window of the panel of this cutoff, and the errors of past vintages: table DRIFT.
+
+    Returns cutoff, measured, drifted (how many) and message; nothing is measured where `drift.enabled` is false.
+    """
+    cutoff = whole_periods(settings, cutoff)
+    if not settings.drift.enabled:
+        tell("drift.enabled is false")
+        return {"cutoff": cutoff.isoformat(), "measured": 0, "drifted": 0, "message": ""}
+    with record(settings, run, "drift", cutoff) as outcome:
+        warehouse, panel = Warehouse(settings.warehouse), Lake(settings.lake).read_panel(cutoff)
+        outcome.snapshot = panel.snapshot
+        recent = Recent.of(panel, settings.drift.window)
+        expected = _expected(settings, recent, warehouse)
+        measures = list(drift_inputs.measures(recent))
+        groups = sum(len(one) for one in expected.values())
+        probability = drift.chance(len(measures) + groups, settings.drift.false_alarms)
+        findings = [*drift.judge(measures, probability), *drift_inputs.residuals(recent, expected, probability)]
+        table = _table(findings).assign(cutoff=pd.Timestamp(cutoff), run_id=run.run_id)
+        warehouse.replace(DRIFT, table, cutoff=pd.Timestamp(cutoff))
+        drifted = int(table["drifted"].sum())
+        outcome.rows, outcome.message = len(table), drift.first(findings) or "nothing has drifted"
+        tell(f"{len(table)} statistics, {drifted} beyond their limits: {outcome.message}")
+        return {
+            "cutoff": cutoff.isoformat(), "measured": len(table), "drifted": drifted, "message": outcome.message,
+        }  # fmt: skip
+
+
+def newly(settings: Settings, cutoff: date, since: date) -> list[str]:
+    """What drifted at cutoffs after `since`, up to this one, and not at the newest one before: kind, subject, message.
+
+    So a training answers a drift once, however long it lasts.
+    """
+    warehouse = Warehouse(settings.warehouse)
+    rows = warehouse.read(DRIFT, ["cutoff", *KEY, "message"], drifted=True)
+    measured = warehouse.distinct(DRIFT, ["cutoff"])["cutoff"]
+    before = measured[measured <= pd.Timestamp(since)].max()
+    known = set(rows.loc[rows["cutoff"] == before, KEY].itertuples(index=False, name=None))
+    later = rows[(rows["cutoff"] > pd.Timestamp(since)) & (rows["cutoff"] <= pd.Timestamp(cutoff))]
+    found = {key: message for *key_, message in later[[*KEY, "message"]].itertuples(index=False, name=None)
+             if (key := tuple(key_)) not in known}  # fmt: skip
+    return [f"{kind} of {subject}: {message}" for (kind, subject, _), message in found.items()]
+
+
+def _table(findings: list[Finding]) -> pd.DataFrame:
+    rows = [vars(one) | {"drifted": one.drifted} for one in findings]
+    return pd.DataFrame(rows, columns=[*KEY, "value", "threshold", "drifted", "message"])
+
+
+def _expected(settings: Settings, recent: Recent, warehouse: Warehouse) -> Mapping[str, Values]:
+    """By level, (n_groups, newest periods): what the newest vintage before each period expected; NaN for none."""
+    panel, count = recent.panel, min(settings.drift.vintages, len(recent.panel.periods))
+    cutoffs = [pd.Timestamp(day) for day in warehouse.cutoffs(before=panel.cutoff, most=settings.drift.vintages)]
+    names = [level.name for level in recent.levels]
+    columns = ["cutoff", "level", "name", "ds", "horizon", "mean"]
+    horizons = list(range(1, recent.window + 1))
+    table = warehouse.read(FORECAST_LEVELS, columns, cutoff=cutoffs, level=names, horizon=horizons)
+    periods = panel.periods[-count:]
+    table = table[table["ds"].isin(periods)].sort_values("horizon", ascending=False, kind="stable")
+    found = {}
+    for level in recent.levels:
+        mine = table[table["level"] == level.name]
+        row = pd.Index(level.labels.astype(str)).get_indexer(mine["name"])
+        there = row >= 0
+        found[level.name] = np.full((len(level.labels), count), np.nan)
+        # Later rows win, and those of the shortest lead come last.
+        column = periods.get_indexer(pd.DatetimeIndex(mine["ds"]))
+        found[level.name][row[there], column[there]] = mine["mean"].to_numpy(dtype=np.float64)[there]
+    return found
