@@ -58,9 +58,7 @@ class Soak:
     def _night(self, night: int, rng: np.random.Generator) -> None:
         deliver(self.settings, self.plan, night)
         if night in self.plan.away:
-            self.rows.append(
-                {"night": night, "cutoff": self.plan.day(night), "done": self.plan.told(night), "code": None}
-            )
+            self._row(night, "", "", "")
             return
         catching_up = self.plan.away if self.plan.away and night == self.plan.away[-1] + 1 else []
         for missed in catching_up:  # in order, each as of its own cutoff
@@ -96,19 +94,18 @@ class Soak:
         code = _through(run, self.settings, cutoff) if via == "Airflow" else run(cutoff)
         stops = self.plan.stops(night)
         if (code == 0) == stops:
-            self.problems.append(
-                f"night {night} ({cutoff}): exit code {code}, but the plan says it {'stops' if stops else 'ends well'}"
-            )
+            wanted = "that it stops" if stops else "that it ends well"
+            self.problems.append(f"night {night} ({cutoff}): exit code {code}, but the plan says {wanted}")
         self._whole(night, cutoff, may_lack=stops)
         after = self._vintages()
         lost = [str(day) for day, mark in before.items() if day != cutoff and after.get(day) != mark]
         if lost:
             self.problems.append(f"night {night}: vintages {lost} are not what they were")
-        row = {
-            "night": night, "cutoff": cutoff, "done": self.plan.told(night), "via": via, "code": code,
-            "seconds": round(time.monotonic() - clock, 1),
-        }  # fmt: skip
-        self.rows.append(row)
+        self._row(night, via, code, round(time.monotonic() - clock, 1))
+
+    def _row(self, night: int, via: str, code: object, seconds: object) -> None:
+        told = {"night": night, "cutoff": self.plan.day(night), "done": self.plan.told(night)}
+        self.rows.append(told | {"via": via, "code": code, "seconds": seconds})
 
     def _vintages(self) -> dict[date, int]:
         """Fingerprint of every published vintage."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -82,14 +83,13 @@ class Tampered:
         self._file: Path | None = None
         self._before = b""
 
-    def __enter__(self) -> Tampered:
+    def __enter__(self) -> Self:
         registry = Registry(self._settings.mlflow)
         champions = registry.champions(self._cutoff)
         if len(champions) > 1:  # with one alone nothing would be published, which is a test of its own
             folder = registry.fetch(champions[0].version)
-            self._file = max(
-                (path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size
-            )
+            files = [path for path in folder.rglob("*") if path.is_file()]
+            self._file = max(files, key=lambda path: path.stat().st_size)
             self._before = self._file.read_bytes()
             self._file.write_bytes(self._before + b" ")
         return self
