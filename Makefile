@@ -11,7 +11,7 @@ BIN  := $(VENV)/bin
 ENV  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help env run ui demo test browser-test check lock docs bench model-check build release-check clean
+.PHONY: help env run ui demo test browser-test soak check lock docs bench model-check build release-check clean
 .DELETE_ON_ERROR:
 
 help:            ## this list
@@ -41,6 +41,9 @@ test: $(ENV)     ## all tests but those in a browser; PYTEST='tests/data -k pane
 browser-test: $(ENV) ## tests that click through Airflow in a headless Chromium (which must be on PATH)
 	@$(BIN)/python -m pytest -rs tests/browser $(PYTEST)
 
+soak: $(ENV)     ## two months of nights in one go, with all that goes wrong; report in var/soak
+	@$(BIN)/python -m tests.soak $(ARGS)
+
 check: $(ENV)    ## ruff (lint, format), mypy --strict, layers
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --quiet --check . || { echo 'make check: format with .venv/bin/ruff format .'; exit 1; }
@@ -53,13 +56,19 @@ docs: $(ENV)     ## write docs/tables.md from the code
 bench: $(ENV)    ## the project against its peers, in an environment of its own
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-model-check: $(ENV) ## train on the demo (and shared data), compare with the last release; report in var/model-check
+model-soak: $(ENV)     ## two months of nights in one go, with all that goes wrong; report in var/soak
+	@$(BIN)/python -m tests.soak $(ARGS)
+
+check: $(ENV) ## train on the demo (and shared data), compare with the last release; report in var/model-check
 	@$(BIN)/python -m benchmarks.model_check $(ARGS)
 
 build: $(ENV)    ## source archive and wheel of the last commit, into dist/
 	@.ci/release --build
 
-release-check: $(ENV) ## the same, tried in a clean environment; nothing is published
+release-soak: $(ENV)     ## two months of nights in one go, with all that goes wrong; report in var/soak
+	@$(BIN)/python -m tests.soak $(ARGS)
+
+check: $(ENV) ## the same, tried in a clean environment; nothing is published
 	@.ci/release --check
 
 lock:            ## resolve pyproject.toml anew into requirements.lock (needs uv)
