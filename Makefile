@@ -56,19 +56,13 @@ docs: $(ENV)     ## write docs/tables.md from the code
 bench: $(ENV)    ## the project against its peers, in an environment of its own
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-model-soak: $(ENV)     ## two months of nights in one go, with all that goes wrong; report in var/soak
-	@$(BIN)/python -m tests.soak $(ARGS)
-
-check: $(ENV) ## train on the demo (and shared data), compare with the last release; report in var/model-check
+model-check: $(ENV) ## train on the demo (and shared data), compare with the last release; report in var/model-check
 	@$(BIN)/python -m benchmarks.model_check $(ARGS)
 
 build: $(ENV)    ## source archive and wheel of the last commit, into dist/
 	@.ci/release --build
 
-release-soak: $(ENV)     ## two months of nights in one go, with all that goes wrong; report in var/soak
-	@$(BIN)/python -m tests.soak $(ARGS)
-
-check: $(ENV) ## the same, tried in a clean environment; nothing is published
+release-check: $(ENV) ## the same, tried in a clean environment; nothing is published
 	@.ci/release --check
 
 lock:            ## resolve pyproject.toml anew into requirements.lock (needs uv)
