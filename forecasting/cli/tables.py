@@ -6,8 +6,9 @@ from argparse import Namespace
 from typing import Any
 
 from forecasting.cli.report import result
+from forecasting.data.lake_tables import LAKE
 from forecasting.data.schema import Table
-from forecasting.data.tables import LAKE, VIEWS, WAREHOUSE
+from forecasting.data.tables import VIEWS, WAREHOUSE
 
 CONVENTIONS = (
     "`ds` is the first day of a period, `cutoff` the last day whose sales are known. Business days are dates, "

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from forecasting.data.lake_tables import SALES
 from forecasting.data.panel import Panel
-from forecasting.data.tables import SALES
 from forecasting.settings import Settings
 from forecasting.stores.commits import version_of
 from forecasting.stores.lake import Lake

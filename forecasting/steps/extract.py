@@ -16,10 +16,11 @@ from forecasting.data.blocks import lean
 from forecasting.data.build import build_panel
 from forecasting.data.frequency import Frequency
 from forecasting.data.gates import gates
+from forecasting.data.lake_tables import EVENTS, PRICES, PROMOTIONS, SIGNALS, STOCK
 from forecasting.data.pieces import Pieces
 from forecasting.data.quality import Known, goes_on_until, screen_attributes, screen_by_item, screen_sales, screen_table
 from forecasting.data.sieve import Screened
-from forecasting.data.tables import EVENTS, PRICES, PROMOTIONS, QUALITY, QUARANTINE, SIGNALS, STOCK
+from forecasting.data.tables import QUALITY, QUARANTINE
 from forecasting.errors import DataQualityError
 from forecasting.settings import Settings
 from forecasting.sources import open_source

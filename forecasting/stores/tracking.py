@@ -40,7 +40,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 from mlflow.utils.validation import MAX_DATASET_DIGEST_SIZE, MAX_PARAM_VAL_LENGTH, MAX_PARAMS_TAGS_PER_BATCH
 
 import forecasting
-from forecasting.data.tables import SALES
+from forecasting.data.lake_tables import SALES
 from forecasting.sections import MlflowSettings
 from forecasting.stores.commits import version_of
 from forecasting.stores.manifest import write_manifest
