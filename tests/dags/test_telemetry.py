@@ -77,6 +77,7 @@ def run(conf: Path, *dags: str, **environment: str) -> None:
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 
+@pytest.mark.slow
 def test_what_tasks_found_becomes_gauges(tmp_path: Path, airflow_database: None, collector: Collector) -> None:
     conf = small_shop(tmp_path)
     settings = configuration.load(conf)
@@ -92,8 +93,8 @@ def test_what_tasks_found_becomes_gauges(tmp_path: Path, airflow_database: None,
     assert ours["read_and_screen_sales.read"] == sales["read"]
     assert ours["read_and_screen_sales.quarantined"] == sales["quarantined"] > 0
     assert ours["read_and_screen_sales.seconds"] > 0
-    assert 0 < ours["check_health.values.quarantined_share"] < 0.02
-    assert ours["check_health.values.failed_runs_ever"] >= 0
+    assert 0 < ours["check_health.signs.quarantined_share"] < 0.02
+    assert ours["check_health.signs.failed_runs_ever"] >= 0
     assert ours["score_past_vintages.vintages"] == 0
     tags = collector.tags["airflow.forecasting.read_and_screen_sales.read"]
     assert tags == {"dag_id": "extract"}
