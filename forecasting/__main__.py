@@ -74,7 +74,12 @@ def _complain(error: ForecastingError, as_json: bool) -> None:
         import json
 
         print(json.dumps({"error": name, "message": str(error)}))  # noqa: T201
-    print(f"{name}: {error}", file=sys.stderr)  # noqa: T201
+    if os.environ.get("FORECASTING_LOG") == "json":
+        from forecasting.cli import logs
+
+        logs.error(name, str(error))
+    else:
+        print(f"{name}: {error}", file=sys.stderr)  # noqa: T201
 
 
 def parser() -> argparse.ArgumentParser:

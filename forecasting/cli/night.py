@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Any
 
+from structlog.contextvars import bind_contextvars, clear_contextvars
+
 from forecasting import settings as configuration
 from forecasting.cli.report import Report, result
 from forecasting.errors import CutoffError, ForecastingError, SettingsError, some
@@ -82,6 +84,8 @@ class Night:
     def __init__(self, settings: Settings, cutoff: date, report: Report) -> None:
         self.settings, self.cutoff, self.report = settings, cutoff, report
         self.run = Run(f"cli__{cutoff}__{datetime.now(UTC):%Y%m%dT%H%M%S}")
+        clear_contextvars()
+        bind_contextvars(run=self.run.run_id, cutoff=cutoff.isoformat())  # in every line of the log
 
     @contextmanager
     def alarmed(self, name: str) -> Iterator[None]:

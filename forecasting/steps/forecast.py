@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from structlog.contextvars import bound_contextvars
 
 from forecasting import models
 from forecasting.data.blocks import lean
@@ -80,17 +81,18 @@ def predict(
     lake = Lake(settings.lake)
     panel = lake.read_panel(whole_periods(settings, cutoff))
     rows = _wanted(settings, panel)[shard["start"] : shard["stop"]]
-    version = str(shard["version"])
-    model = models.load(Registry(settings.mlflow).fetch(version))
-    forecast = model.predict(panel, settings.panel.horizon, rows)
-    if shard.get("refused"):
-        forecast = forecast.fallen_back(f"{shard['refused']}; version {version} stands in")
-    parts = vintage.tables(
-        panel, forecast, rows, vintage.Origin(str(shard["model"]), version, panel.snapshot, run.run_id)
-    )
-    lake.write_staged(panel.cutoff, run.run_id, int(shard["shard"]), parts)
-    tell(f"shard {shard['shard']}: {len(rows):,} series with version {version} ({shard['model']})")
-    return {"shard": int(shard["shard"]), "rows": forecast.mean.size, "version": version}
+    with bound_contextvars(snapshot=panel.snapshot):
+        version = str(shard["version"])
+        model = models.load(Registry(settings.mlflow).fetch(version))
+        forecast = model.predict(panel, settings.panel.horizon, rows)
+        if shard.get("refused"):
+            forecast = forecast.fallen_back(f"{shard['refused']}; version {version} stands in")
+        parts = vintage.tables(
+            panel, forecast, rows, vintage.Origin(str(shard["model"]), version, panel.snapshot, run.run_id)
+        )
+        lake.write_staged(panel.cutoff, run.run_id, int(shard["shard"]), parts)
+        tell(f"shard {shard['shard']}: {len(rows):,} series with version {version} ({shard['model']})")
+        return {"shard": int(shard["shard"]), "rows": forecast.mean.size, "version": version}
 
 
 def publish(settings: Settings, cutoff: date, run: Run) -> dict[str, Any]:

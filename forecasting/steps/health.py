@@ -28,7 +28,7 @@ Tell = Callable[[str], None]
 def check(
     settings: Settings, cutoff: date, run: Run, tell: Tell = log.info, airflow: AirflowFacts | None = None
 ) -> dict[str, Any]:
-    """Measure every sign at this cutoff, into HEALTH. Returns cutoff, rows, breached (names), values by sign, wape.
+    """Measure every sign at this cutoff, into HEALTH. Returns cutoff, rows, breached, signs (values by name), wape.
 
     airflow: what only Airflow knows; without it, failed DAG runs are left out. wape: of the newest scored vintage over
     its nearest periods, None before there is one.
@@ -50,7 +50,7 @@ def check(
             "cutoff": vintage.isoformat(),
             "rows": len(rows),
             "breached": breached,
-            "values": {sign.name: sign.value for sign in found if sign.value is not None},
+            "signs": {sign.name: sign.value for sign in found if sign.value is not None},
             "wape": _wape(warehouse, vintage),
         }
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from forecasting import settings as configuration
-from forecasting.data.tables import BACKTESTS, FORECASTS, QUALITY, QUARANTINE, RUNS, SCORES
+from forecasting.data.tables import BACKTESTS, FORECASTS, HEALTH, QUALITY, QUARANTINE, RUNS, SCORES
 from forecasting.settings import Settings
 from forecasting.sources import demo
 from forecasting.stores.lake import Lake
@@ -77,6 +77,10 @@ def test_a_night_from_sales_to_forecasts(dagbag, shop: tuple[Path, Settings]) ->
     runs = warehouse.read(RUNS)
     assert sorted(runs["step"]) == sorted([*CHAIN, "health", "alerts", "retention"])
     assert set(runs["outcome"]) == {"done"}
+    health = warehouse.latest(of=HEALTH).set_index("sign")
+    counted = health.loc["failed_runs_ever", "message"].rsplit("; ")[1]  # Airflow's own count, through the task
+    assert int(counted.removesuffix(" succeeded").replace(",", "")) >= 3
+    assert not health.loc[["lead_hours", "nights_missed", "quarantined_share", "waiting"], "breached"].any()
 
 
 def test_the_same_night_again_leaves_the_same_rows(dagbag, shop: tuple[Path, Settings]) -> None:
