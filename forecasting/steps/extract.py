@@ -81,13 +81,14 @@ def extract(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -
                 + "\nSee the tables quality and quarantine; limits are in [screen]."
             )
         snapshot = lake.commit(cutoff, sales, since, night.tables)
+        outcome.snapshot = snapshot.id
         del sales
         night.tables.clear()  # what is built from is what was committed
         count, periods = _build(lake, settings, cutoff, snapshot)
         tell(f"panel: {count:,} series x {periods:,} periods, snapshot {snapshot.id}")
         _publish_quality(settings, night, cutoff, snapshot.id, run)
         quarantined = len(night.quarantined[-1])
-        outcome.snapshot, outcome.rows = snapshot.id, read
+        outcome.rows = read
         outcome.message = f"{read - quarantined:,} of {read:,} sales rows clean, {count:,} series"
         return {
             "cutoff": cutoff.isoformat(),

@@ -32,7 +32,7 @@ def test_every_line_of_a_night_says_run_cutoff_step_and_snapshot(tmp_path: Path)
     assert steps[:4] == ["extract", "train", "plan", "forecast"]
     built = next(line for line in lines if line["event"].startswith("panel: "))
     shard = next(line for line in lines if line["event"].startswith("shard 0: "))
-    assert shard["snapshot"] == built["event"].split("snapshot ")[1]
+    assert shard["snapshot"] == built["snapshot"] == built["event"].split("snapshot ")[1]
     training = [line for line in lines if line["step"] == "train" and not line["event"].startswith("done")]
     assert {line["snapshot"] for line in training} == {shard["snapshot"]}
     done = {line["step"]: line["seconds"] for line in lines if line["event"].startswith("done: ")}
