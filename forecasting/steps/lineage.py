@@ -95,10 +95,14 @@ def _snapshot(settings: Settings, snapshot_id: str) -> Iterator[Data]:
 
 
 def _model(settings: Settings, version: str) -> Data:
-    uri, name = urlsplit(settings.mlflow.tracking_uri), f"models/{settings.mlflow.model}"
     digest = Registry(settings.mlflow).version(version).tags.get("manifest", "")
-    where = f"mlflow://{uri.netloc.rpartition('@')[2]}" if uri.netloc else settings.mlflow.tracking_uri
-    return Data(where, name, version, digest)
+    return Data(_registry(settings.mlflow.tracking_uri), f"models/{settings.mlflow.model}", version, digest)
+
+
+def _registry(uri: str) -> str:
+    """Namespace of the models of a tracking server, or of the database that MLflow is embedded in."""
+    served = uri.startswith(("http://", "https://"))
+    return f"mlflow://{urlsplit(uri).netloc.rpartition('@')[2]}" if served else _relation(uri, None, "")[0]
 
 
 def _output(settings: Settings, table: Table) -> Data:

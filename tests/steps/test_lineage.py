@@ -61,6 +61,11 @@ def test_what_is_here_is_named_by_its_whole_path(tmp_path: Path) -> None:
     assert names(written)[0] == (f"sqlite://{tmp_path}/warehouse.db", "scores")
 
 
+def test_a_model_is_where_its_registry_is(tmp_path: Path) -> None:
+    assert lineage._registry("http://planner:hush@mlflow.shop:5000") == "mlflow://mlflow.shop:5000"
+    assert lineage._registry(f"sqlite:///{tmp_path}/mlflow.db") == f"sqlite://{tmp_path}/mlflow.db"
+
+
 def test_no_step_is_forgotten() -> None:
     code = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "forecasting" / "steps").glob("*.py"))
     steps = set(re.findall(r'with record\(settings, run, "(\w+)"', code))
