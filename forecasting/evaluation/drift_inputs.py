@@ -228,7 +228,9 @@ def _counted(recent: Recent) -> tuple[list[Values], ...]:
     for part in blocks(len(recent.panel.y)):
         y = recent.newest(recent.panel.y[part])
         seen = np.isfinite(y)
-        before = np.isfinite(recent.panel.y[part, :start]).any(axis=1) if known else np.zeros(len(y), dtype=bool)
+        before = np.zeros(len(y), dtype=bool)
+        if known:
+            before |= np.isfinite(recent.panel.y[part, :start]).any(axis=1)
         on_sale = np.maximum.accumulate(seen | before[:, None], axis=1)
         new = np.diff(on_sale, axis=1, prepend=on_sale[:, :1])
         sold = _summed((np.nan_to_num(y) > 0).astype(np.float64), window)

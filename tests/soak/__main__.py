@@ -29,6 +29,7 @@ def lived(folder: Path, nights: int, scheduled: int, seed: int) -> tuple[Soak, d
     conf = small_shop(
         folder, demo__stores=4, demo__items=20, demo__days=240, demo__seed=11,
         train__models=["seasonal_naive", "seasonal_mean", "lightgbm"], train__every_days=7,
+        screen__max_quarantined=0.15,
     )  # fmt: skip
     settings = configuration.load(conf)
     demo.create(settings)

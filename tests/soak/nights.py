@@ -165,7 +165,8 @@ class Soak:
         first = min(shift.since for shift in self.plan.shifts)
         found: dict = {"false alarms": int(days[days < first].nunique())}
         for shift in self.plan.shifts:
-            after = sorted(day for day in days.unique() if day >= shift.since)
+            mine = drifted["subject"].str.contains("price" if shift.kind == "price" else shift.target)
+            after = sorted(day for day in days[mine].unique() if day >= shift.since)
             found[f"{shift.kind} {shift.target}"] = nights = (after[0] - shift.since).days if after else None
             left = (self.plan.day(self.plan.nights - 1) - shift.since).days
             if left >= DETECTED and (nights is None or nights > DETECTED):
