@@ -22,7 +22,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.sdk.execution_time.hitl import HITLUser
 from structlog.contextvars import bound_contextvars
 
-from forecasting import telemetry
+from forecasting import lineage, telemetry
 from forecasting.errors import CutoffError, DataQualityError, PublishError, SettingsError, TableError
 
 if TYPE_CHECKING:
@@ -241,6 +241,7 @@ def night(context: Mapping[str, Any], from_source: bool = False) -> Iterator[tup
         cutoff = cutoff_of(context, settings, from_source)
         with bound_contextvars(run=run.run_id, cutoff=cutoff.isoformat()):  # in every line of the task's log
             yield settings, cutoff, run
+            lineage.tell(settings, run)
     except FINAL as error:
         raise AirflowFailException(f"{type(error).__name__}: {error}") from error
 

@@ -51,7 +51,10 @@ def _lines(facts: Mapping[str, Any], indent: str = "") -> list[str]:
             lines += [f"{indent}{name}", *_lines(value, indent + "  ")]
         elif isinstance(value, list) and value and isinstance(value[0], Mapping):
             lines.append(f"{indent}{name}")
-            lines += [indent + "  " + ", ".join(f"{key} {one}" for key, one in row.items()) for row in value]
+            for row in value:
+                nested = any(isinstance(one, Mapping) for one in row.values())
+                told = ", ".join(f"{key} {one}" for key, one in row.items())
+                lines += _lines(row, indent + "  ") if nested else [f"{indent}  {told}"]
         else:
             text = ", ".join(map(str, value)) if isinstance(value, list) else value
             lines.append(f"{indent}{name:<20} {text}")

@@ -81,7 +81,12 @@ def _compared(rows: pd.DataFrame, panel: Panel, model: Forecaster) -> np.ndarray
 
 
 def _retrained(settings: Settings, version: str, tell: Tell) -> dict[str, Any]:
-    """One version trained again from its snapshot; where its folder differs, what else does, and by how much."""
+    """One version trained again from its snapshot.
+
+    Keys: version, equal (the same folder, byte for byte), digest and registered (of the folders), differs (code,
+    settings and packages that are others than then, each then and now), moved (share of the units forecast that is
+    elsewhere now) and largest_move (of one series and period, in units).
+    """
     registry = Registry(settings.mlflow)
     known = registry.version(version)
     panel = rebuilt(settings, known.cutoff, known.tags["snapshot"])
@@ -90,18 +95,21 @@ def _retrained(settings: Settings, version: str, tell: Tell) -> dict[str, Any]:
         folder = Path(place) / "model"
         models.save(final, folder)
         digest = write_manifest(folder)
-    found: dict[str, Any] = {"version": version, "digest": digest, "registered": known.tags.get("manifest", "")}
-    found["equal"] = digest == found["registered"]
-    if not found["equal"]:
+    equal, moved, largest = digest == known.tags.get("manifest", ""), 0.0, 0.0
+    if not equal:
         before = models.load(registry.fetch(version)).predict(panel, settings.panel.horizon).mean
-        after = final.predict(panel, settings.panel.horizon).mean
-        moved = float(np.abs(after - before).sum() / max(float(np.abs(before).sum()), 1e-12))
-        found |= {"moved": moved, "differs": _differs(settings, known.tags)}
-    return found
+        off = np.abs(final.predict(panel, settings.panel.horizon).mean - before)
+        moved, largest = float(off.sum() / max(float(np.abs(before).sum()), 1e-12)), float(off.max())
+    return {
+        "version": version, "equal": equal, "digest": digest, "registered": known.tags.get("manifest", ""),
+        "differs": _differs(settings, known.tags), "moved": moved, "largest_move": largest,
+    }  # fmt: skip
 
 
-def _differs(settings: Settings, tags: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """What made the model then and now, where that is not the same."""
+def _differs(settings: Settings, tags: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """What made the model `then` and what would `now`, by name, where that is not the same."""
     then = {"code": tags.get("code", ""), "settings": tags.get("settings", "")} | json.loads(tags.get("packages", "{}"))
     now = {"code": code_version(), "settings": settings.digest()} | packages()
-    return {name: (str(then.get(name, "")), str(now[name])) for name in now if then.get(name) != now[name]}
+    return {
+        name: {"then": str(then.get(name, "")), "now": str(now[name])} for name in now if then.get(name) != now[name]
+    }

@@ -28,9 +28,13 @@ COMPUTING = ("lightgbm", "numpy", "pandas", "scipy", "statsmodels")
 
 @dataclass(frozen=True)
 class Run:
-    """One run of the orchestrator or of the command line; its id stands in every row that it writes."""
+    """One run of the orchestrator or of the command line; its id stands in every row that it writes.
+
+    steps: rows of RUNS of the steps that it has done here, in their order.
+    """
 
     run_id: str
+    steps: list[dict[str, Any]] = field(default_factory=list, compare=False)
 
 
 @dataclass
@@ -118,3 +122,4 @@ def record(settings: Settings, run: Run, step: str, cutoff: date) -> Iterator[Ou
         before = warehouse.read(RUNS, ["attempt"], **key)["attempt"].fillna(1)
         row["attempt"] = int(before.iloc[0]) + 1 if len(before) else 1
         warehouse.replace(RUNS, pd.DataFrame([row]), **key)
+        run.steps.append(row)

@@ -8,11 +8,13 @@ import re
 from collections.abc import Callable
 from datetime import date, timedelta
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import sqlalchemy as sa
+from mlflow import MlflowClient
 
 from forecasting import settings as configuration
 from forecasting.__main__ import main
@@ -179,13 +181,29 @@ def test_training_again_arrives_at_the_same_model_and_says_what_differs_where_it
     _, settings, cutoff = shop
     facts = reproduce(settings, cutoff, retrain=True)
     assert facts["equal"], facts
-    assert facts["retrained"][0]["digest"] == facts["retrained"][0]["registered"]
-    train = settings.train.model_copy(update={"seed": 8})
-    other = reproduce(settings.model_copy(update={"train": train}), cutoff, retrain=True)
+    (again,) = facts["retrained"]
+    assert again["digest"] == again["registered"]
+    assert (again["differs"], again["moved"], again["largest_move"]) == ({}, 0.0, 0.0)
+    client = MlflowClient(settings.mlflow.tracking_uri)
+    tags = client.get_model_version(settings.mlflow.model, "1").tags
+    then = json.loads(tags["packages"]) | {"lightgbm": "4.5.0", "scipy": "1.15.3"}  # as if trained with these
+    client.set_model_version_tag(settings.mlflow.model, "1", "packages", json.dumps(then))
+    try:
+        train = settings.train.model_copy(update={"seed": 8})
+        other = reproduce(settings.model_copy(update={"train": train}), cutoff, retrain=True)
+    finally:
+        client.set_model_version_tag(settings.mlflow.model, "1", "packages", tags["packages"])
     assert not other["equal"]
     assert other["different"] == 0  # the published rows still come out; the model would not
-    assert "settings" in other["retrained"][0]["differs"]
-    assert other["retrained"][0]["moved"] > 0
+    (again,) = other["retrained"]
+    assert again["differs"] == {
+        "settings": {"then": settings.digest(), "now": again["differs"]["settings"]["now"]},
+        "lightgbm": {"then": "4.5.0", "now": version("lightgbm")},
+        "scipy": {"then": "1.15.3", "now": version("scipy")},
+    }
+    assert again["differs"]["settings"]["now"] != settings.digest()
+    assert 0 < again["moved"] < 1
+    assert again["largest_move"] > 0
 
 
 def test_a_number_that_was_changed_by_hand_is_found(shop) -> None:
