@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 import subprocess
 import time
@@ -19,9 +20,11 @@ import pandas as pd
 import forecasting
 from forecasting.data.frequency import Frequency
 from forecasting.data.tables import RUNS
+from forecasting.errors import ForecastingError
 from forecasting.settings import Settings
 from forecasting.stores.warehouse import Warehouse
 
+log = logging.getLogger(__name__)
 COMPUTING = ("lightgbm", "numpy", "pandas", "scipy", "statsmodels")
 
 
@@ -80,16 +83,14 @@ def whole_periods(settings: Settings, cutoff: date) -> date:
 
 @contextmanager
 def record(settings: Settings, run: Run, step: str, cutoff: date) -> Iterator[Outcome]:
-    """Write the step's row in RUNS when it ends, well or not; the error itself goes on."""
+    """Write the step's row in RUNS when it ends, well or not; the error itself goes on.
+
+    Where the row of a failed step cannot be written either, that is only logged: the error that came first is told.
+    """
     outcome = Outcome()
     started_at, clock = now(), time.perf_counter()
-    try:
-        yield outcome
-    except BaseException as error:
-        outcome.outcome = "failed"
-        outcome.message = f"{type(error).__name__}: {error}"[:2000]
-        raise
-    finally:
+
+    def write() -> None:
         row = {
             "run_id": run.run_id,
             "step": step,
@@ -105,3 +106,15 @@ def record(settings: Settings, run: Run, step: str, cutoff: date) -> Iterator[Ou
             "code": code_version(),
         }
         Warehouse(settings.warehouse).replace(RUNS, pd.DataFrame([row]), run_id=run.run_id, step=step)
+
+    try:
+        yield outcome
+    except BaseException as error:
+        outcome.outcome = "failed"
+        outcome.message = f"{type(error).__name__}: {error}"[:2000]
+        try:
+            write()
+        except (ForecastingError, MemoryError) as second:
+            log.warning("The failed step %s has no row in `runs`: %s", step, second)
+        raise
+    write()
