@@ -21,6 +21,7 @@ class SqlSource(Section):
 
     kind: Literal["sql"]
     url: str = Field(description="SQLAlchemy URL; keep passwords in the environment, not in the file")
+    timeout_seconds: float = Field(3600, gt=0, description="for reading one table; a database that hangs is given up")
 
 
 class FileSource(Section):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -83,7 +84,8 @@ class Night:
 
     def __init__(self, settings: Settings, cutoff: date, report: Report) -> None:
         self.settings, self.cutoff, self.report = settings, cutoff, report
-        self.run = Run(f"cli__{cutoff}__{datetime.now(UTC):%Y%m%dT%H%M%S}")
+        # Two that start in the same second are two: shards and rows of RUNS go by this name.
+        self.run = Run(f"cli__{cutoff}__{datetime.now(UTC):%Y%m%dT%H%M%S}_{uuid.uuid4().hex[:6]}")
         clear_contextvars()
         bind_contextvars(run=self.run.run_id, cutoff=cutoff.isoformat())  # in every line of the log
 

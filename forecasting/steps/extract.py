@@ -116,11 +116,14 @@ def _read_sales(settings: Settings, night: _Night, known: Known, since: date | N
     raw = source.read(since, known.cutoff)
     if rules.future_days is not None:
         later = source.read(known.future_from.date() + timedelta(days=1), None)
-        days = days_of(later["ds"])  # without one: it came with the first reading
+        days = days_of(later["ds"])
         gap = GAPS[settings.panel.frequency[0]]
         newest = goes_on_until(days_of(raw["ds"]), days, known.future_from.date(), gap)
         known = replace(known, newest=newest)
-        later = later[days > pd.Timestamp(newest) + pd.Timedelta(days=rules.future_days)]
+        # Without a day a row came with the first reading too, unless it looks like a later one, as 2026-13-01 does.
+        undated = raw.loc[days_of(raw["ds"]).isna(), "ds"]
+        missed = days.isna() & later["ds"].notna() & ~later["ds"].isin(undated.unique())
+        later = later[(days > pd.Timestamp(newest) + pd.Timedelta(days=rules.future_days)) | missed]
         if len(later):
             raw = pd.concat([raw, later], ignore_index=True)
     screen = partial(screen_sales, table=table, rules=rules, known=known)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 import subprocess
 import time
@@ -20,9 +21,11 @@ from structlog.contextvars import bind_contextvars, bound_contextvars
 import forecasting
 from forecasting.data.frequency import Frequency
 from forecasting.data.tables import RUNS
+from forecasting.errors import ForecastingError
 from forecasting.settings import Settings
 from forecasting.stores.warehouse import Warehouse
 
+log = logging.getLogger(__name__)
 COMPUTING = ("lightgbm", "numpy", "pandas", "scipy", "statsmodels")
 
 
@@ -92,18 +95,13 @@ def whole_periods(settings: Settings, cutoff: date) -> date:
 def record(settings: Settings, run: Run, step: str, cutoff: date) -> Iterator[Outcome]:
     """Write the step's row in RUNS when it ends, well or not; the error itself goes on.
 
-    Meanwhile every line of the log carries run, step, cutoff and, once it is known, snapshot.
+    Meanwhile every line of the log carries run, step, cutoff and, once it is known, snapshot. Where the row of a failed
+    step cannot be written either, that is only logged: the error that came first is told.
     """
     outcome = Outcome()
     started_at, clock = now(), time.perf_counter()
-    try:
-        with bound_contextvars(run=run.run_id, step=step, cutoff=cutoff.isoformat(), snapshot=None):
-            yield outcome
-    except BaseException as error:
-        outcome.outcome = "failed"
-        outcome.message = f"{type(error).__name__}: {error}"[:2000]
-        raise
-    finally:
+
+    def write() -> None:
         row = {
             "run_id": run.run_id,
             "step": step,
@@ -123,3 +121,16 @@ def record(settings: Settings, run: Run, step: str, cutoff: date) -> Iterator[Ou
         row["attempt"] = int(before.iloc[0]) + 1 if len(before) else 1
         warehouse.replace(RUNS, pd.DataFrame([row]), **key)
         run.steps.append(row)
+
+    try:
+        with bound_contextvars(run=run.run_id, step=step, cutoff=cutoff.isoformat(), snapshot=None):
+            yield outcome
+    except BaseException as error:
+        outcome.outcome = "failed"
+        outcome.message = f"{type(error).__name__}: {error}"[:2000]
+        try:
+            write()
+        except (ForecastingError, MemoryError) as second:
+            log.warning("The failed step %s has no row in `runs`: %s", step, second)
+        raise
+    write()

@@ -32,6 +32,9 @@ def watch(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -> 
     live = registry.champion(cutoff)
     facts: dict[str, Any] = {"cutoff": cutoff.isoformat(), "watched": 0, "version": None, "decision": None}
     shadows = [one for one in registry.versions() if one.state in ("shadow", "waiting") and one.cutoff <= cutoff]
+    for one in (one for one in shadows if one.promoted):  # interrupted while it was promoted
+        registry.promote(one.version, one.tags["promoted_reason"])
+    shadows = [one for one in shadows if not one.promoted]
     if live is None or not shadows:
         tell("no challenger to watch")
         return facts

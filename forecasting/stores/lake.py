@@ -12,7 +12,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -30,6 +29,7 @@ from forecasting.stores.commits import Commit, Kept, Snapshot, version_of, versi
 from forecasting.stores.folder import Folder, delta_options
 from forecasting.stores.history import History
 from forecasting.stores.panels import Panels
+from forecasting.stores.scratch import room
 from forecasting.stores.shards import Shards
 
 SALES = ("item", "store", "ds", "y")
@@ -181,12 +181,12 @@ class Lake:
 
     @contextmanager
     def scratch(self) -> Iterator[Scratch]:
-        """Room for matrices that do not fit into memory, which goes away: in the lake's folder where it is local."""
-        place = Path(self._folder.at(".scratch")) if self._folder.local else None
-        if place:
-            place.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=place) as folder:
-            yield Scratch(Path(folder))
+        """Room for matrices that do not fit into memory, which goes away: in the lake's folder where it is local.
+
+        Raises StoreError where there is no such room. What a killed process has left there goes after some days.
+        """
+        with room(Path(self._folder.at(".scratch")) if self._folder.local else None) as scratch:
+            yield scratch
 
     def write_panel(self, panel: Panel) -> str:
         """Keep the panel of its cutoff, in place of an earlier one; gives back where it lies."""
