@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 
 from forecasting.data import tables
+from forecasting.data.lake_tables import LAKE as LAKE_TABLES
 from forecasting.data.schema import Table
 from forecasting.sections import SqlSource
 from forecasting.settings import Settings
@@ -24,7 +25,7 @@ from forecasting.stores.lake import Lake
 from forecasting.stores.registry import Registry
 
 PORTS = {"postgres": 5432, "mysql": 3306, "mssql": 1433, "oracle": 1521}
-LAKE: Mapping[str, Table] = {table.name: table for table in tables.LAKE}
+LAKE: Mapping[str, Table] = {table.name: table for table in LAKE_TABLES}
 READ: Mapping[str, tuple[Table, ...]] = {
     "monitor": (tables.FORECASTS,),
     "drift": (tables.FORECAST_LEVELS,),

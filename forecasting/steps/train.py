@@ -28,6 +28,7 @@ from forecasting.models.calibrations import Calibrations
 from forecasting.settings import Settings
 from forecasting.steps import drift, judgement, promotion
 from forecasting.steps.run import Run, code_version, packages, record, whole_periods
+from forecasting.steps.serving import servable
 from forecasting.stores.folder import Folder
 from forecasting.stores.lake import Lake
 from forecasting.stores.registry import Card, Registry, Version
@@ -77,7 +78,7 @@ def train(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -> 
             tell(f"version {left} is what an interrupted training has left: rejected")
         made = challenger(settings, panel, tell)
         choice, final = made.choice, made.final
-        live, baseline = registry.champion(cutoff), _baseline(choice, settings)
+        (live, _), baseline = servable(registry, cutoff), _baseline(choice, settings)
         verdict = judgement.trained(made.settings, made.contest, choice, registry, baseline)
         tell(verdict.reason)
         version = _register(settings, made, verdict)

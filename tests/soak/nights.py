@@ -162,7 +162,7 @@ class Soak:
         """Nights from each shift to its detection, and alarms in the quiet nights before the first of them."""
         drifted = Warehouse(self.settings.warehouse).read(DRIFT, drifted=True)
         days = drifted["cutoff"].dt.date
-        first = min(shift.since for shift in self.plan.shifts)
+        first = self.plan.day(min(self.plan.silent))  # before it nothing has happened
         found: dict = {"false alarms": int(days[days < first].nunique())}
         for shift in self.plan.shifts:
             mine = drifted["subject"].str.contains("price" if shift.kind == "price" else shift.target)

@@ -228,3 +228,22 @@ def test_a_champion_that_was_tampered_with_is_refused_and_the_one_before_stands_
     with pytest.raises(PublishError, match="No champion can be loaded, and nothing is published"):
         forecast(weak, last, "later")
     pd.testing.assert_frame_equal(warehouse.read(FORECASTS, cutoff=pd.Timestamp(last)), published)
+
+
+def test_a_champion_that_was_tampered_with_is_no_rival_and_does_not_stop_a_training(changed: Changed) -> None:
+    weak, strong = changed("seasonal_naive"), changed("seasonal_mean")
+    _, last = a_week_later(weak)
+    train(strong, last, Run("last"))
+    registry = Registry(weak.mlflow)
+    (registry.fetch("2") / "blend.json").unlink()
+    third = train(strong, last, Run("third"))
+    assert (third["version"], third["decision"]) == ("3", "promoted")  # judged against version 1, as version 2 was
+    rows = Warehouse(weak.warehouse).read(JUDGEMENTS, version="3")
+    assert set(rows["rival"]) == {"1"}
+    (registry.fetch("3") / "blend.json").unlink()
+    (registry.fetch("1") / "blend.json").unlink()
+    fourth = train(strong, last, Run("fourth"))
+    assert fourth["decision"] == "promoted"
+    assert "first champion" in fourth["reason"]
+    assert "champion 3 is refused" in fourth["reason"]
+    assert forecast(weak, last, "night")["model_version"] == "4"
