@@ -6,18 +6,18 @@ anew, and the steps are imported inside the tasks.
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from airflow.sdk import Asset, CronTriggerTimetable, Param
+from airflow.sdk import Asset, CronTriggerTimetable, Param, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.sdk.execution_time.hitl import HITLUser
 from structlog.contextvars import bound_contextvars
@@ -249,8 +249,12 @@ def night(context: Mapping[str, Any], from_source: bool = False) -> Iterator[tup
 def do(context: Mapping[str, Any], module: str, function: str, **more: Any) -> Any:
     """Body of a task: one function of `forecasting.steps` for the night of this run."""
     with night(context) as (settings, cutoff, run):
-        step = importlib.import_module(f"forecasting.steps.{module}")
-        return getattr(step, function)(settings, cutoff, run, **more)
+        return getattr(import_module(f"forecasting.steps.{module}"), function)(settings, cutoff, run, **more)
+
+
+def step(name: str, where: str, **options: Any) -> Any:
+    """A task that does one step, `module:function` of `forecasting.steps`."""
+    return task(task_id=name, **options)(lambda **context: do(context, *where.split(":")))()
 
 
 def ask_for_approval(facts: Mapping[str, Any], *, outlet_events: Any, **context: Any) -> None:
@@ -265,8 +269,7 @@ def question_of(settings: Settings, cutoff: date) -> dict[str, Any]:
     """What a person is asked; the run is skipped where no challenger waits."""
     from forecasting.steps.promotion import question
 
-    found = question(settings, cutoff)
-    if found is None:
+    if (found := question(settings, cutoff)) is None:
         raise AirflowSkipException("No challenger waits for a person.")
     return found
 
@@ -278,8 +281,8 @@ def answered(
     from forecasting.steps.promotion import Answer, decide
     from forecasting.steps.rollback import newest_vintage
 
-    user, note = answer.get("responded_by_user") or {}, (answer.get("params_input") or {}).get("note")
-    said = Answer("Approve" in answer["chosen_options"], str(user.get("name") or NOBODY), str(note or ""))
+    by, note = (answer.get("responded_by_user") or {}).get("name"), (answer.get("params_input") or {}).get("note")
+    said = Answer("Approve" in answer["chosen_options"], str(by or NOBODY), str(note or ""))
     facts = decide(settings, cutoff, str(asked["version"]), said, run)
     if said.approved:
         announce(outlet_events, CHAMPION, newest_vintage(settings), facts)

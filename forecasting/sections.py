@@ -228,6 +228,7 @@ class MonitorSettings(Section):
     """`[monitor]`."""
 
     vintages: Count = Field(28, description="newest past vintages scored every night")
+    exceptions: Count = Field(20, description="series of a night that are listed for people, and explained")
 
 
 class EmailSettings(Section):

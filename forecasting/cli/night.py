@@ -140,12 +140,13 @@ class Night:
 
     def monitor(self) -> Facts:
         """Score past vintages, look for drift, watch challengers, tell what needs a person, let go what is old."""
-        from forecasting.steps import alerts, drift, health, monitor, shadow
+        from forecasting.steps import alerts, drift, exceptions, health, monitor, shadow
         from forecasting.steps.retention import clean
 
         with self.report.step("monitor") as step:
             facts = monitor.monitor(self.settings, self.cutoff, self.run, step.tell)
             facts |= {"drift": drift.detect(self.settings, self.cutoff, self.run, step.tell)}
+            facts |= {"exceptions": exceptions.find(self.settings, self.cutoff, self.run, step.tell)}
             facts |= {"shadow": shadow.watch(self.settings, self.cutoff, self.run, step.tell)}
             facts |= {"health": health.check(self.settings, self.cutoff, self.run, step.tell)}
             facts |= {"alerts": alerts.watch(self.settings, self.cutoff, self.run, step.tell)}

@@ -219,6 +219,33 @@ DRIFT = Table(
     partition=("cutoff",),
 )
 
+EXCEPTIONS = Table(
+    "exceptions",
+    "Series of a vintage that a planner should look at first, by the units at stake.",
+    {
+        "cutoff": CUTOFF,
+        "unique_id": UNIQUE_ID,
+        "rank": Column("integer", "1 = the most at stake"),
+        "reason": text("fallback, jump, bias or error"),
+        "stake": Column("number", "units over the horizon that the reason puts in doubt", "units"),
+        "message": text("what was found, in plain words"),
+        "model_version": text("version that made the vintage"),
+        "run_id": RUN_ID,
+    },
+    key=("cutoff", "unique_id"),
+    partition=("cutoff",),
+)
+
+EXPLANATIONS = Table(
+    "explanations",
+    "Why the exceptions' forecasts are what they are: units by model and group of features, which add up to the mean.",
+    {"cutoff": CUTOFF, "unique_id": UNIQUE_ID, "ds": DS, "model": text("model of the blend")}
+    | {"group": text("level, season, price, promotion, ...; history where the model tells no more")}
+    | {"units": Column("number", "contribution to the mean", UNITS), "run_id": RUN_ID},
+    key=("cutoff", "unique_id", "ds", "model", "group"),
+    partition=("cutoff",),
+)
+
 MODEL_PROMOTIONS = Table(
     "promotions",
     "Every decision on which model forecasts: by the rules, by a person, or back to an earlier one.",
@@ -376,7 +403,8 @@ HEALTH = Table(
 
 WAREHOUSE = (
     FORECASTS, FORECAST_LEVELS, FORECAST_SUMS, FORECASTS_WITHDRAWN, BACKTESTS, SCORES, SERIES_SCORES, SCORE_TRENDS,
-    LOST_DEMAND, DRIFT, MODEL_PROMOTIONS, JUDGEMENTS, QUALITY, QUARANTINE, RUNS, HEALTH, ALERTS,
+    LOST_DEMAND, DRIFT, EXCEPTIONS, EXPLANATIONS, MODEL_PROMOTIONS, JUDGEMENTS, QUALITY, QUARANTINE, RUNS, HEALTH,
+    ALERTS,
 )  # fmt: skip
 
 VIEWS = (

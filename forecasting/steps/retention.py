@@ -24,6 +24,7 @@ VINTAGE = (
 RECORDS = (
     tables.RUNS, tables.QUALITY, tables.QUARANTINE, tables.BACKTESTS, tables.JUDGEMENTS, tables.SCORES,
     tables.SERIES_SCORES, tables.SCORE_TRENDS, tables.HEALTH, tables.DRIFT,
+    tables.EXCEPTIONS, tables.EXPLANATIONS,
 )  # fmt: skip
 YOUNG = timedelta(days=2)  # what was written since may belong to a backfill that still runs
 CHAMPIONS = 2  # newest ones: today's, and the one before that stands in for it

@@ -77,7 +77,7 @@ def test_a_night_from_sales_to_forecasts(dagbag, shop: tuple[Path, Settings]) ->
     assert backtests["fold"].nunique() == 3
     assert set(backtests["model"]) >= {"seasonal_naive", "seasonal_mean", "lightgbm"}
     runs = warehouse.read(RUNS)
-    assert sorted(runs["step"]) == sorted([*CHAIN, "drift", "health", "alerts", "retention"])
+    assert sorted(runs["step"]) == sorted([*CHAIN, "drift", "exceptions", "health", "alerts", "retention"])
     assert set(runs["outcome"]) == {"done"}
     health = warehouse.latest(of=HEALTH).set_index("sign")
     counted = health.loc["failed_runs_ever", "message"].rsplit("; ")[1]  # Airflow's own count, through the task
