@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from forecasting import settings as configuration
-from forecasting.data.tables import BACKTESTS, FORECASTS, HEALTH, QUALITY, QUARANTINE, RUNS, SCORES
+from forecasting.data.tables import BACKTESTS, FORECASTS, HEALTH, QUALITY, QUARANTINE, RUNS, SCORES, SERIES_SCORES
 from forecasting.settings import Settings
 from forecasting.sources import demo
 from forecasting.stores.lake import Lake
@@ -148,7 +148,10 @@ def test_the_next_night_uses_the_champion_and_scores_the_last_vintage(dagbag, sh
     assert warehouse.read(FORECASTS, cutoff=pd.Timestamp(SECOND))["model_version"].unique().tolist() == ["1"]
     scores = warehouse.read(SCORES)
     assert set(scores["cutoff"]) == {pd.Timestamp(FIRST)}
-    assert {"wape", "bias", "coverage", "pinball", "naive_wape"} <= set(scores["metric"])
+    assert {"wape", "bias", "mase", "coverage", "pinball", "naive_wape", "value_added"} == set(scores["metric"])
+    assert {"total", "demand_class", "volume_class"} <= set(scores["level"])
+    series = warehouse.read(SERIES_SCORES, scored_at=pd.Timestamp(SECOND))
+    assert 5 < len(series) <= len(Lake(settings.lake).read_panel(SECOND).unique_ids)
 
 
 def test_some_series_can_be_forecast_again_and_the_rest_of_the_vintage_stays(dagbag, shop) -> None:
