@@ -110,7 +110,7 @@ def _why(settings: Settings, panel: Panel, found: pd.DataFrame) -> Iterator[tupl
         if not isinstance(model, Blend):
             continue
         for name in rows["unique_id"]:
-            parts = model.explain(panel, settings.panel.horizon, int(where.get_loc(name)))
+            parts = model.explain(panel, settings.panel.horizon, int(where.get_indexer([name])[0]))
             for (part, group), units in parts.items():
                 for ds, value in zip(days, units, strict=True):
                     yield name, ds, part, group, float(value)
