@@ -6,6 +6,7 @@ What the covariates explain (promotions, prices, events, weather) is taken out, 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,8 +20,8 @@ from forecasting.evaluation.drift import (
     Finding,
     Measure,
     Values,
+    coefficients,
     cusum,
-    explained,
     height,
     named,
     shares,
@@ -32,7 +33,7 @@ from forecasting.evaluation.drift_inputs import CALENDAR, Recent, mean_of
 
 LEVEL, MIX = 0.25, 0.02  # changes too small to matter: of a group, and the PSI of the shares of a level
 UNITS = 10.0  # a group that sold less in a usual window is too small to tell a change of level from chance
-SLACK, MOST = 1.0, 3.0  # of the CUSUM, in usual deviations: let pass, and what one period counts at most
+SLACK, MOST = 1.5, 3.0  # of the CUSUM, in usual deviations: let pass, and what one period counts at most
 Means = Sequence[Sequence[Values]]  # by covariate and level, (n_groups, n)
 
 
@@ -48,14 +49,16 @@ def measures(recent: Recent, means: Means) -> Iterator[Measure]:
         now, before = windows(totals.filled(recent.panel, level, recent.width).astype(np.float64), recent.window)
         one = 1 / recent.window
         change = np.log((now + one) / (before + one))
-        usual = explained(change, np.stack([each[index] for each in explaining]), recent.window)
+        moved = np.stack([each[index] for each in explaining])
+        usual = np.einsum("ga,agn->gn", coefficients(change, moved, recent.window), moved)
         for row, label in enumerate(level.labels):
             if before[row, -1] * recent.window >= UNITS:
                 told = f"{now[row, -1]:,.4g} units a period, expected {before[row, -1] * np.exp(usual[row, -1]):,.4g}"
                 values = change[row] - usual[row]
-                yield ends.measure("level", named(level.name, label), "change", values, (np.log1p(LEVEL), told))
+                found = ends.measure("level", named(level.name, label), "change", values, (np.log1p(LEVEL), told))
+                yield replace(found, fitted=len(moved))
         if len(level.labels) > 1:
-            yield _mix(level, now, before * np.exp(usual), ends)
+            yield replace(_mix(level, now, before * np.exp(usual), ends), fitted=len(moved))
 
 
 def drivers(recent: Recent, means: Means) -> Means:
@@ -101,14 +104,14 @@ def _mix(level: Level, now: Values, expected: Values, ends: Ends) -> Measure:
     most = int(np.abs(after[:, -1] - was[:, -1]).argmax())
     told = f"share of {level.labels[most]} {after[most, -1]:.1%}, expected {was[most, -1]:.1%}"
     one = ends.measure("mix", level.name, "psi", np.sqrt(index), (float(np.sqrt(MIX)), told))
-    return Measure(**(vars(one) | {"squared": True}))
+    return replace(one, squared=True)
 
 
 def residuals(recent: Recent, means: Means, expected: Mapping[str, Values], probability: float) -> Iterator[Finding]:
     """CUSUM over what forecasts at short lead missed, of every group of a level: (n_groups, newest periods) expected.
 
-    What covariates explain of the errors is taken out first: promotions come and go, whether the model knows them or
-    not. NaN where nothing was forecast. probability: with which one group may be marked by chance on one night.
+    What covariates usually do to demand is taken out first, as far as the model does not know it: promotions come and
+    go. NaN where nothing was forecast. probability: with which one group may be marked by chance on one night.
     """
     limit = height(SLACK, probability)
     for index, level in enumerate(recent.levels):
@@ -118,11 +121,32 @@ def residuals(recent: Recent, means: Means, expected: Mapping[str, Values], prob
         count = wanted.shape[1]
         actual = totals.filled(recent.panel, level, count).astype(np.float64)
         error = np.log((actual + 1) / (wanted + 1))
-        moved = [np.nan_to_num(each[index][:, -count:] - mean_of(each[index].T).T) for each in means]
-        error -= explained(error, np.stack([*moved, np.ones(error.shape)]), recent.window)
+        error -= known_of(error, _usual(recent, index, means, count), recent.window)
         deviations = standardised(error, recent.window)
         sums = cusum(deviations, SLACK, MOST, limit + MOST)
         newest = np.where(np.isfinite(error), error, 0)[:, -recent.window :].sum(axis=1) / recent.window
         for row in np.flatnonzero(np.isfinite(deviations).any(axis=1)):
             told = f"{np.expm1(newest[row]):+.0%} against the forecasts of the last {recent.window} periods"
             yield Finding("residual", named(level.name, level.labels[row]), "cusum", float(sums[row, -1]), limit, told)
+
+
+def _usual(recent: Recent, index: int, means: Means, count: int) -> Values:
+    """(n_groups, newest periods) what the covariates of each period do to the log of demand, as they did before."""
+    level = recent.levels[index]
+    now, before = windows(totals.filled(recent.panel, level, recent.width).astype(np.float64), recent.window)
+    one = 1 / recent.window
+    moved = np.stack([each[index] for each in drivers(recent, means)])
+    found = coefficients(np.log((now + one) / (before + one)), moved, recent.window)[:, :-1]
+    newest = np.stack([np.nan_to_num(each[index][:, -count:] - mean_of(each[index].T).T) for each in means])
+    usual: Values = np.einsum("ga,agn->gn", found, newest)
+    return usual
+
+
+def known_of(error: Values, usual: Values, recent: int) -> Values:
+    """The part of usual effects that stands in the errors: none for a model that knows them, all for a blind one."""
+    part = np.isfinite(error)
+    part[:, max(error.shape[1] - recent, 0) :] = False
+    x = usual - np.where(part, usual, 0).sum(axis=1, keepdims=True) / np.maximum(part.sum(axis=1, keepdims=True), 1)
+    share = (np.where(part, error, 0) * x * part).sum() / max(float((x**2 * part).sum()), 1e-12)
+    found: Values = float(np.clip(share, 0, 1)) * x
+    return found

@@ -6,7 +6,7 @@ Everything is taken over the total and every declared level with at most GROUPS 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -198,7 +198,7 @@ def _distributions(recent: Recent, name: str, values: Values) -> Iterator[Measur
     found = np.array([_compared(values, end, window, spread / 20) for end in ends])
     at, told = recent.ends(window), "the newest values are distributed otherwise than those before"
     one = at.measure("covariate", name, "psi", np.sqrt(found[:, 0]), (float(np.sqrt(DISTRIBUTION)), told))
-    yield Measure(**(vars(one) | {"squared": True}))
+    yield replace(one, squared=True)
     yield at.measure("covariate", name, "ks", found[:, 1], (DISTRIBUTION, told))
 
 
