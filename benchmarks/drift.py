@@ -33,7 +33,7 @@ from forecasting.stores.warehouse import Warehouse
 ROOT = Path(__file__).parents[1]
 NIGHTS, WITHIN, AT = 60, 7, (30,)
 SHIFTS = ("doubled:bakery", "doubled:household", "lost_store:S02", "price:all", "price:dairy")
-PLAIN = ('train.models=["seasonal_mean"]', "train.blend=false", "train.folds=1", "panel.horizon=14", "demo.days=730")
+PLAIN = ('train.models=["seasonal_mean"]', "train.blend=false", "train.folds=1", "panel.horizon=7", "demo.days=730")
 
 
 def shop(folder: Path, changes: Sequence[str]) -> Settings:

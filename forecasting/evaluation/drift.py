@@ -27,6 +27,7 @@ BINS = 10
 EMPTY = 0.02  # added to the share of every bin: the index of one that was empty before would have no bounds
 WEIGHT = 4
 ERRORS = 28  # forecasts that must have been missed before, to know how far they usually miss
+TOGETHER = 0.5  # correlation of neighbouring errors that is always reckoned with: campaigns, heat, school holidays
 SMALL = 0.08  # spread of the log of sold over expected: what lies within it is no drift, however regular
 Values = NDArray[np.float64]
 
@@ -208,8 +209,8 @@ def standardised(errors: Values, recent: int) -> Values:
     """(n_groups, n) forecast errors over their own usual spread and centre, those of the `recent` newest left out.
 
     Errors that go together from day to day (a promotion that the model does not know) add up faster than independent
-    ones: their spread is widened by the square root of (1 + r) / (1 - r), r the correlation of neighbours. It is not
-    below SMALL. NaN where fewer than ERRORS are known.
+    ones: their spread is widened by the square root of (1 + r) / (1 - r), r the correlation of neighbours, at least
+    TOGETHER. It is not below SMALL. NaN where fewer than ERRORS are known.
     """
     past = errors[:, : max(errors.shape[1] - recent, 0)]
     result = np.full(errors.shape, np.nan)
@@ -218,7 +219,7 @@ def standardised(errors: Values, recent: int) -> Values:
         centre = float(np.median(mine))
         spread = max(float(np.sqrt(np.mean((mine - centre) ** 2))), 1e-9)
         left = np.clip(mine - centre, -3 * spread, 3 * spread)
-        together = float(np.clip((left[1:] * left[:-1]).sum() / max((left**2).sum(), 1e-12), 0, 0.8))
+        together = float(np.clip((left[1:] * left[:-1]).sum() / max((left**2).sum(), 1e-12), TOGETHER, 0.8))
         small = float(stats.t.isf(1e-3, len(mine) - 1) / stats.norm.isf(1e-3))  # few errors, an uncertain spread
         result[row] = (errors[row] - centre) / max(spread * small * np.sqrt((1 + together) / (1 - together)), SMALL)
     return result

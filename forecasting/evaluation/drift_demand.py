@@ -31,7 +31,7 @@ from forecasting.evaluation.drift import (
 )
 from forecasting.evaluation.drift_inputs import CALENDAR, Recent, mean_of
 
-LEVEL, MIX = 0.25, 0.02  # changes too small to matter: of a group, and the PSI of the shares of a level
+LEVEL, MIX = 0.3, 0.05  # changes too small to matter: of a group, and the PSI of the shares of a level
 UNITS = 10.0  # a group that sold less in a usual window is too small to tell a change of level from chance
 SLACK, MOST = 1.5, 3.0  # of the CUSUM, in usual deviations: let pass, and what one period counts at most
 Means = Sequence[Sequence[Values]]  # by covariate and level, (n_groups, n)

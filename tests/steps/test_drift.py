@@ -96,12 +96,12 @@ def test_ordinary_nights_are_not_marked_and_twice_is_once(settings: Settings) ->
 
 
 def vintages(settings: Settings, wrong: int) -> None:
-    """Thirty vintages as they were published, exact but for noise; of the newest ones drinks' forecasts are half."""
+    """Some vintages as they were published, exact but for noise; the newest ones expect half of dairy."""
     panel, random = Lake(settings.lake).read_panel(FIRST), np.random.default_rng(1)
     known = panel.totals["category"]
     changes = {"model": "m", "model_version": "1", "snapshot": panel.snapshot, "run_id": "r"}
     warehouse = Warehouse(settings.warehouse)
-    for back in range(30, 0, -1):
+    for back in range(45, 0, -1):
         cutoff, column = pd.Timestamp(FIRST - timedelta(days=back)), len(panel.periods) - back
         actual = known.filled[:, column].astype(float)
         mean = actual * np.exp(random.normal(0, 0.1, len(actual)))
@@ -137,18 +137,29 @@ def told(settings: Settings, day: date, *subjects: str) -> None:
     Warehouse(settings.warehouse).replace(DRIFT, rows, cutoff=pd.Timestamp(day))
 
 
-def test_new_drift_makes_a_training_due_once(settings: Settings, warehouse_settings: WarehouseSettings) -> None:
-    settings = settings.model_copy(update={"warehouse": warehouse_settings})
+DAYS = [FIRST + timedelta(days=number) for number in range(10)]
+
+
+def test_new_is_what_was_not_marked_when_the_model_was_trained(
+    warehouse_settings: WarehouseSettings, shop: Path
+) -> None:
+    settings = of(shop).model_copy(update={"warehouse": warehouse_settings})
+    assert newly(settings, DAYS[4], FIRST) == []
+    told(settings, DAYS[0], "store=S01")
+    told(settings, DAYS[1], "store=S01")
+    told(settings, DAYS[2], "store=S01", "category=dairy")
+    told(settings, DAYS[3], "category=dairy")
+    assert newly(settings, DAYS[2], FIRST) == []  # a night does not know what it will find itself
+    assert newly(settings, DAYS[4], FIRST) == ["level of category=dairy: sold more"]
+    assert newly(settings, DAYS[4], DAYS[2]) == []
+
+
+def test_new_drift_makes_a_training_due(settings: Settings) -> None:
     train(settings, FIRST, Run("first"))
-    days = [FIRST + timedelta(days=number) for number in range(10)]
-    told(settings, days[0], "store=S01")
-    told(settings, days[1], "store=S01")
-    assert not due(settings, days[4])[0]  # it was there when the model was trained
-    told(settings, days[2], "store=S01", "category=dairy")
-    assert newly(settings, days[2], FIRST) == []  # a night does not know what it will find itself
-    assert newly(settings, days[4], FIRST) == ["level of category=dairy: sold more"]
-    assert not due(settings, days[2])[0]  # drift.train_days
-    assert due(settings, days[4]) == (True, "drift: level of category=dairy: sold more")
+    told(settings, DAYS[0])
+    told(settings, DAYS[1], "category=dairy")
+    assert not due(settings, DAYS[2])[0]  # drift.train_days
+    assert due(settings, DAYS[4]) == (True, "drift: level of category=dairy: sold more")
     off = settings.model_copy(update={"drift": settings.drift.model_copy(update={"train": False})})
-    assert not due(off, days[4])[0]
-    assert due(settings, days[7])[1].startswith("the newest training is 7 days old")
+    assert not due(off, DAYS[4])[0]
+    assert due(off, DAYS[7])[1].startswith("the newest training is 7 days old")
