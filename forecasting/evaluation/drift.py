@@ -205,12 +205,13 @@ def height(slack: float, probability: float) -> float:
     return float(np.log(2 * slack**2 / (probability / 2)) / (2 * slack) - 1.166)
 
 
-def standardised(errors: Values, recent: int) -> Values:
+def standardised(errors: Values, usual: Values, recent: int) -> Values:
     """(n_groups, n) forecast errors over their own usual spread and centre, those of the `recent` newest left out.
 
     Errors that go together from day to day (a promotion that the model does not know) add up faster than independent
     ones: their spread is widened by the square root of (1 + r) / (1 - r), r the correlation of neighbours, at least
-    TOGETHER. It is not below SMALL. NaN where fewer than ERRORS are known.
+    TOGETHER. It is not below SMALL. usual: what is known to act on demand, such as a promotion; an error between none
+    and that is none. NaN where fewer than ERRORS errors are known.
     """
     past = errors[:, : max(errors.shape[1] - recent, 0)]
     result = np.full(errors.shape, np.nan)
@@ -221,7 +222,9 @@ def standardised(errors: Values, recent: int) -> Values:
         left = np.clip(mine - centre, -3 * spread, 3 * spread)
         together = float(np.clip((left[1:] * left[:-1]).sum() / max((left**2).sum(), 1e-12), TOGETHER, 0.8))
         small = float(stats.t.isf(1e-3, len(mine) - 1) / stats.norm.isf(1e-3))  # few errors, an uncertain spread
-        result[row] = (errors[row] - centre) / max(spread * small * np.sqrt((1 + together) / (1 - together)), SMALL)
+        unit = max(spread * small * np.sqrt((1 + together) / (1 - together)), SMALL)
+        off = errors[row] - centre
+        result[row] = (off - np.clip(off, np.minimum(usual[row], 0), np.maximum(usual[row], 0))) / unit
     return result
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 from forecasting.data import totals
 from forecasting.data.blocks import blocks, release
@@ -72,12 +73,14 @@ def drivers(recent: Recent, means: Means) -> Means:
 def weighted(recent: Recent) -> Means:
     """By covariate and level, (n_groups, width): its mean over the series, each counting by what it usually sells.
 
-    A covariate that is always above 0 (a price) counts as a share of its own mean.
+    A covariate that is always above 0 (a price) counts as a share of its own mean. Beside them, where events are
+    known, how many lie in the window to come; where there is more than a year, what was sold in all a year ago.
     """
     panel, found = recent.panel, list(recent.levels)
     used = {name: one for name, one in (dict(panel.known) | dict(panel.past)).items() if name != CALENDAR[-1]}
     if "event" in used:  # people shop before a holiday
-        used["ahead"] = np.pad(used["event"], ((0, 0), (0, recent.window)))[:, recent.window :]
+        count = np.cumsum(np.pad(used["event"], ((0, 0), (1, recent.window + 1))), axis=1)
+        used["ahead"] = count[:, recent.window + 1 : -1] - count[:, 1 : -recent.window - 1]
     positive = {name for name, values in used.items() if np.nanmin(recent.sample(values), initial=np.inf) > 0}
     weights, add_weights = adder(found, recent.width)
     sums = {name: adder(found, recent.width) for name in used}
@@ -92,10 +95,22 @@ def weighted(recent: Recent) -> Means:
             x = x / own - 1 if name in positive else x
             sums[name][1](part, weight * np.where(np.isfinite(x), x, 0))
         release(panel.y, *used.values())
-    return [
+    moved = [
         [np.where(w > 0, s / np.maximum(w, 1e-9), np.nan) for s, w in zip(of, weights, strict=True)]
         for of, _ in sums.values()
     ]
+    if len(panel.periods) > recent.year + (1 + REFERENCE) * recent.window:
+        moved.append([np.broadcast_to(_year_ago(recent), one.shape) for one in weights])
+    return moved
+
+
+def _year_ago(recent: Recent) -> Values:
+    """(1, width) log of what was sold in all a year before, as a mean over a window around it; NaN where unknown."""
+    total = totals.filled(recent.panel, recent.levels[0], len(recent.panel.periods))[0]
+    smooth = pd.Series(np.log1p(total, dtype=np.float64)).interpolate(limit_direction="both")
+    around = smooth.rolling(recent.window, center=True, min_periods=1).mean()
+    found: Values = around.shift(recent.year).to_numpy()[None, -recent.width :]
+    return found
 
 
 def _mix(level: Level, now: Values, expected: Values, ends: Ends) -> Measure:
@@ -110,8 +125,8 @@ def _mix(level: Level, now: Values, expected: Values, ends: Ends) -> Measure:
 def residuals(recent: Recent, means: Means, expected: Mapping[str, Values], probability: float) -> Iterator[Finding]:
     """CUSUM over what forecasts at short lead missed, of every group of a level: (n_groups, newest periods) expected.
 
-    What covariates usually do to demand is taken out first, as far as the model does not know it: promotions come and
-    go. NaN where nothing was forecast. probability: with which one group may be marked by chance on one night.
+    What covariates usually do to demand counts neither where the model knows it nor where it does not: promotions come
+    and go. NaN where nothing was forecast. probability: with which one group may be marked by chance on one night.
     """
     limit = height(SLACK, probability)
     for index, level in enumerate(recent.levels):
@@ -121,8 +136,7 @@ def residuals(recent: Recent, means: Means, expected: Mapping[str, Values], prob
         count = wanted.shape[1]
         actual = totals.filled(recent.panel, level, count).astype(np.float64)
         error = np.log((actual + 1) / (wanted + 1))
-        error -= known_of(error, _usual(recent, index, means, count), recent.window)
-        deviations = standardised(error, recent.window)
+        deviations = standardised(error, _usual(recent, index, means, count), recent.window)
         sums = cusum(deviations, SLACK, MOST, limit + MOST)
         newest = np.where(np.isfinite(error), error, 0)[:, -recent.window :].sum(axis=1) / recent.window
         for row in np.flatnonzero(np.isfinite(deviations).any(axis=1)):
@@ -140,13 +154,3 @@ def _usual(recent: Recent, index: int, means: Means, count: int) -> Values:
     newest = np.stack([np.nan_to_num(each[index][:, -count:] - mean_of(each[index].T).T) for each in means])
     usual: Values = np.einsum("ga,agn->gn", found, newest)
     return usual
-
-
-def known_of(error: Values, usual: Values, recent: int) -> Values:
-    """The part of usual effects that stands in the errors: none for a model that knows them, all for a blind one."""
-    part = np.isfinite(error)
-    part[:, max(error.shape[1] - recent, 0) :] = False
-    x = usual - np.where(part, usual, 0).sum(axis=1, keepdims=True) / np.maximum(part.sum(axis=1, keepdims=True), 1)
-    share = (np.where(part, error, 0) * x * part).sum() / max(float((x**2 * part).sum()), 1e-12)
-    found: Values = float(np.clip(share, 0, 1)) * x
-    return found
