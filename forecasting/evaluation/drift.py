@@ -2,8 +2,8 @@
 
 A statistic (a population stability index, a distance of distributions, a change of level) says how far the newest
 window lies from the ones before it. How far is too far is learnt from the series itself: from the values that the same
-statistic took at every earlier window of the last two years, wide apart enough from each other. So weekdays never
-count (a window is whole weeks), nor does a season that came a year ago too, nor what promotions usually do.
+statistic took at every earlier window of the last years. So weekdays never count (a window is whole weeks), nor does a
+season that came a year ago too, nor what promotions usually do.
 
 The limits are set so that over all statistics together `false_alarms` nights in NIGHTS would be marked by chance.
 """
@@ -19,6 +19,7 @@ from scipy import stats
 
 WINDOW = {"D": 7, "W": 4, "M": 3}  # newest periods that are judged, where the settings do not say
 YEAR = {"D": 364, "W": 52, "M": 12}  # periods after which a season comes again, with the same weekdays
+YEARS = {"D": 2, "W": 4, "M": 8}  # that are looked at: enough windows to learn limits from
 REFERENCE = 4  # windows before the newest one that it is compared with
 LEAST = 8  # earlier windows that do not overlap, to learn a limit from
 NIGHTS = 60  # that `false_alarms` speaks of

@@ -81,7 +81,7 @@ def weighted(recent: Recent) -> Means:
     if "event" in used:  # people shop before a holiday
         count = np.cumsum(np.pad(used["event"], ((0, 0), (1, recent.window + 1))), axis=1)
         used["ahead"] = count[:, recent.window + 1 : -1] - count[:, 1 : -recent.window - 1]
-    positive = {name for name, values in used.items() if np.nanmin(recent.sample(values), initial=np.inf) > 0}
+    positive = {name for name, values in used.items() if _positive(recent.sample(values))}
     weights, add_weights = adder(found, recent.width)
     sums = {name: adder(found, recent.width) for name in used}
     for part in blocks(len(panel.y)):
@@ -92,7 +92,7 @@ def weighted(recent: Recent) -> Means:
         for name, values in used.items():
             x = recent.newest(values if len(values) == 1 else values[part])
             own = mean_of(x.T).T
-            x = x / own - 1 if name in positive else x
+            x = np.where(own > 0, x / np.where(own > 0, own, 1) - 1, x) if name in positive else x
             sums[name][1](part, weight * np.where(np.isfinite(x), x, 0))
         release(panel.y, *used.values())
     moved = [
@@ -102,6 +102,10 @@ def weighted(recent: Recent) -> Means:
     if len(panel.periods) > recent.year + (1 + REFERENCE) * recent.window:
         moved.append([np.broadcast_to(_year_ago(recent), one.shape) for one in weights])
     return moved
+
+
+def _positive(values: Values) -> bool:
+    return bool(np.min(values, where=np.isfinite(values), initial=np.inf) > 0)
 
 
 def _year_ago(recent: Recent) -> Values:
@@ -129,6 +133,8 @@ def residuals(recent: Recent, means: Means, expected: Mapping[str, Values], prob
     and go. NaN where nothing was forecast. probability: with which one group may be marked by chance on one night.
     """
     limit = height(SLACK, probability)
+    if recent.width < (1 + REFERENCE) * recent.window:
+        return
     for index, level in enumerate(recent.levels):
         if level.name not in expected:
             continue
@@ -147,6 +153,8 @@ def residuals(recent: Recent, means: Means, expected: Mapping[str, Values], prob
 def _usual(recent: Recent, index: int, means: Means, count: int) -> Values:
     """(n_groups, newest periods) what the covariates of each period do to the log of demand, as they did before."""
     level = recent.levels[index]
+    if not means:
+        return np.zeros((len(level.labels), count))
     now, before = windows(totals.filled(recent.panel, level, recent.width).astype(np.float64), recent.window)
     one = 1 / recent.window
     moved = np.stack([each[index] for each in drivers(recent, means)])

@@ -1,6 +1,6 @@
 """The measures of drift of what goes into a model: covariates, missing cells, new and vanished series.
 
-Everything is taken over the total and every declared level with at most GROUPS groups, from the newest two years.
+Everything is taken over the total and every declared level with at most GROUPS groups, from the newest years.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from forecasting.evaluation.drift import (
     REFERENCE,
     WINDOW,
     YEAR,
+    YEARS,
     Ends,
     Measure,
     Values,
@@ -39,7 +40,7 @@ GAPS, SERIES_GONE, DISTRIBUTION, MEAN = 0.25, 0.25, 0.2, 0.1  # changes too smal
 
 @dataclass(frozen=True)
 class Recent:
-    """The newest two years of a panel, and the window that is judged."""
+    """The newest years of a panel, and the window that is judged."""
 
     panel: Panel
     window: int
@@ -61,7 +62,8 @@ class Recent:
     @property
     def width(self) -> int:
         """Periods that are looked at."""
-        return min(len(self.panel.periods), 2 * self.year + (1 + REFERENCE) * self.window)
+        years = YEARS[self.panel.frequency.code[0]] * self.year
+        return min(len(self.panel.periods), years + (1 + REFERENCE) * self.window)
 
     def ends(self, step: int = 1) -> Ends:
         """Where windows end."""

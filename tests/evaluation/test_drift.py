@@ -212,6 +212,34 @@ def test_too_short_a_past_is_not_judged() -> None:
     assert findings(shop().first(20)) == []
 
 
+def test_a_panel_without_covariates_or_levels_is_judged_by_what_it_has() -> None:
+    bare = replace(shop(), known={}, past={}, levels=())
+    assert {one.subject for one in findings(bare)} == {"total"}
+    y = bare.y.copy()
+    y[:, -5:] *= 2
+    assert marked(replace(bare, y=y)) == {("level", "total")}
+
+
+@pytest.mark.parametrize(("frequency", "periods"), [("W-MON", 200), ("M", 90)])
+def test_weeks_and_months_are_judged_by_longer_windows(frequency: str, periods: int) -> None:
+    random, code = np.random.default_rng(7), Frequency.parse(frequency)
+    year = 1 + 0.5 * np.sin(2 * np.pi * np.arange(periods) / code.season)
+    y = random.poisson(40 * year * np.ones((12, 1))).astype(np.float32)
+    panel = replace(
+        shop(days=60, stores=2), y=y, periods=code.range(pd.Timestamp("2015-01-05"), periods), frequency=code,
+        known={}, past={},
+    )  # fmt: skip
+    assert marked(panel) == set()
+    y[panel.series["category"] == "C1", -3:] *= 4
+    assert ("level", "category=C1") in marked(replace(panel, y=y))
+
+
+def test_a_covariate_without_any_value_or_that_never_moves_says_nothing() -> None:
+    panel = shop()
+    still = {"flat": np.ones((1, 507), np.float32), "empty": np.full((len(panel.y), 507), np.nan, np.float32)}
+    assert marked(replace(panel, known=dict(panel.known) | still)) == set()
+
+
 # ---------------------------------------------------------------- residuals
 
 
