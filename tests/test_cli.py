@@ -124,7 +124,7 @@ def test_show_as_json(nights, shop, capsys):
     assert {row["cutoff"] for row in content["forecasts"]} == {SECOND}
     assert content["forecasts"][0]["ds"] == "2026-06-01"
     # A night is a row a step; where no training was due, that is no row.
-    assert [row["step"] for row in content["runs"] if row["run_id"] == nights[0]["run_id"]][::-1] == list(STEPS)
+    assert [row["step"] for row in content["runs"] if row["run_id"] == nights[0]["run_id"]][::-1] == [*STEPS, "drift"]
 
 
 @pytest.mark.parametrize("step", ["forecast", "monitor", "train"])

@@ -75,7 +75,7 @@ def test_a_night_from_sales_to_forecasts(dagbag, shop: tuple[Path, Settings]) ->
     assert backtests["fold"].nunique() == 3
     assert set(backtests["model"]) >= {"seasonal_naive", "seasonal_mean", "lightgbm"}
     runs = warehouse.read(RUNS)
-    assert sorted(runs["step"]) == sorted([*CHAIN, "retention"])
+    assert sorted(runs["step"]) == sorted([*CHAIN, "drift", "retention"])
     assert set(runs["outcome"]) == {"done"}
 
 
