@@ -11,7 +11,7 @@ BIN  := $(VENV)/bin
 ENV  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help env run ui demo test check lock docs bench model-check build release-check clean
+.PHONY: help env run ui demo test browser-test soak check lock docs bench model-check build release-check clean
 .DELETE_ON_ERROR:
 
 help:            ## this list
@@ -35,8 +35,14 @@ demo: $(ENV)     ## one night without Airflow: the demo retailer through the com
 	@$(BIN)/python -m forecasting demo --conf $(CONF) $(ARGS)
 	@$(BIN)/python -m forecasting run --conf $(CONF) $(ARGS)
 
-test: $(ENV)     ## all tests; PYTEST='tests/data -k panel' runs some
+test: $(ENV)     ## all tests but those in a browser; PYTEST='tests/data -k panel' runs some
 	@$(BIN)/python -m pytest $(PYTEST)
+
+browser-test: $(ENV) ## tests that click through Airflow in a headless Chromium (which must be on PATH)
+	@$(BIN)/python -m pytest -rs tests/browser $(PYTEST)
+
+soak: $(ENV)     ## two months of nights in one go, with all that goes wrong; report in var/soak
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 check: $(ENV)    ## ruff (lint, format), mypy --strict, layers
 	@$(BIN)/ruff check .

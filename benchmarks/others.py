@@ -36,6 +36,7 @@ def _night(runs: Runs) -> str:
     for key, facts in runs.items():
         by_name.setdefault(" ".join(key.split()[:2]), []).append(facts["measured"])
     scores = {" ".join(key.split()[:2]): facts["wrmsse"] for key, facts in runs.items() if "wrmsse" in facts}
+    when = {" ".join(key.split()[:2]): facts["at"] for key, facts in sorted(runs.items())}  # of the last repetition
     rows = []
     for name, measured in by_name.items():
         middle = {what: median(one[what] for one in measured) for what in ("wall", "cpu", "peak")}
@@ -44,8 +45,11 @@ def _night(runs: Runs) -> str:
         ratio = median(night) / middle["wall"] if night else None
         others = ", ".join(number(one.get("others"), 2) for one in measured)
         cells = [number(middle["wall"], 0), number(middle["cpu"], 0), number(middle["peak"], 2), number(ratio, 2)]
-        rows.append([name, *cells, number(scores.get(name) or _known_score(name)), str(len(measured)), others])
+        rows.append(
+            [name, *cells, number(scores.get(name) or _known_score(name)), str(len(measured)), others, when[name]]
+        )
     head = ["cutoff, competitor", "wall", "CPU", "peak", "wall of our night / this", "WRMSSE", "runs", "others"]
+    head.append("run at (UTC)")
     return "\n".join(
         [
             "## M5: nights timed in turn\n",
@@ -109,8 +113,32 @@ def _arima(runs: Runs) -> str:
             "## ARIMA per series: ours against statsforecast's AutoARIMA, one process each\n",
             "`python -m benchmarks arima`. `history`: newest periods that both sides see.\n",
             table([*head, "wall / ours", "others", "history"], rows),
+            _arima_means(runs),
         ]
     )
+
+
+def _arima_means(runs: Runs) -> str:
+    """Ours against a peer over the cutoffs that both ran at, where there is more than one."""
+    shared: dict[tuple[str, str], list[tuple[Runs, Runs]]] = {}
+    for key, facts in runs.items():
+        name, cutoff, competitor = key.split()
+        ours = runs.get(f"{name} {cutoff} ours")
+        if ours and competitor != "ours":
+            shared.setdefault((name, competitor), []).append((ours, facts))
+    rows = []
+    for (name, competitor), pairs in shared.items():
+        if len(pairs) > 1:
+            both = [
+                mean(side[what] for side in sides)
+                for what in ("mase", "mase_median", "wape")
+                for sides in zip(*pairs, strict=True)
+            ]
+            rows.append([f"{name}, {competitor}", *map(number, both), str(len(pairs))])
+    if not rows:
+        return ""
+    head = [f"{side}{what}" for what in ("MASE", "median MASE", "WAPE") for side in ("ours: ", "")]
+    return "Means over the cutoffs that both ran at:\n\n" + table(["set, peer", *head, "cutoffs"], rows)
 
 
 def _contest(name: str) -> str:

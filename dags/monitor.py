@@ -1,8 +1,10 @@
 """# Monitor: how good were we?
 
-Scores past vintages against the sales that are known by now: table `scores`, by level, group and distance, beside
-seasonal naive. Looks whether the world has moved: table `drift`. Judges the challengers that are watched beside the
-champion: table `judgements`. At last what the rules of `[retention]` let go is removed.
+Scores past vintages against the sales that are known by now, beside seasonal naive (`scores`, `series_scores`). Then
+looks whether the world has moved (`drift`), lists and explains the series to look at first (`exceptions`,
+`explanations`), and judges the challengers that are watched beside the champion (`judgements`). Then warning signs of
+the process itself are measured (`health`), people are told what needs them (`alerts`), and what the rules of
+`[retention]` let go is removed.
 
 *Starts* when a vintage is published, or by hand.
 """
@@ -20,30 +22,13 @@ from forecasting import orchestration as house
 )
 def monitor():
     """The DAG."""
-
-    @task
-    def score_past_vintages(**context):
-        """Forecasts of past nights against what was sold since."""
-        return house.step(context, "monitor", "monitor")
-
-    @task
-    def detect_drift(**context):
-        """Inputs, demand and errors against what they were; new drift makes a training due."""
-        return house.step(context, "drift", "detect")
-
-    @task
-    def watch_shadows(**context):
-        """Challengers beside the champion; one that has proven better takes over, or a person is asked."""
-        return house.step(context, "shadow", "watch")
-
-    @task
-    def remove_what_is_old(**context):
-        """Vintages, models, snapshots and panels that `[retention]` lets go."""
-        return house.step(context, "retention", "clean")
-
-    watched = watch_shadows()
-    score_past_vintages() >> [detect_drift(), watched]
-    watched >> remove_what_is_old()
+    scored = house.step("score_past_vintages", "monitor:monitor")
+    drifted = house.step("detect_drift", "drift:detect")
+    listed = house.step("list_exceptions", "exceptions:find")
+    watched = house.step("watch_shadows", "shadow:watch")
+    checked = task(trigger_rule="all_done")(house.check_health)()
+    told = house.step("tell_alerts", "alerts:watch", trigger_rule="all_done")
+    scored >> drifted >> listed >> watched >> checked >> told >> house.step("remove_what_is_old", "retention:clean")
     task(outlets=[house.CHALLENGER])(house.ask_for_approval)(watched)
 
 

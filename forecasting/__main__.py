@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from forecasting.errors import ForecastingError, SettingsError
+from forecasting.errors import ForecastingError, MachineError, SettingsError
 
 DEFAULT_CONF = "conf/demo.toml"
 
@@ -63,9 +63,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `... | head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except (MemoryError, OSError) as error:
+        if arguments.debug:
+            raise
+        _complain(MachineError(_refused(arguments.command, error)), arguments.json)
+        return 1
     except KeyboardInterrupt:
         print("Interrupted; nothing that was not finished has been published.", file=sys.stderr)  # noqa: T201
         return 130
+
+
+def _refused(command: str, error: MemoryError | OSError) -> str:
+    """What the machine would not do, where, and what to do about it."""
+    told = (
+        f"`{command}` stopped, the last good forecasts stay: {type(error).__name__}: {str(error) or 'no memory left'}."
+    )
+    if isinstance(error, MemoryError):
+        return (
+            f"{told} Give it more memory, or less at once: forecast.shard_series, train.lightgbm.rows, panel.history."
+        )
+    return f"{told} See that the disk has room and that lake.path, the temporary folder and the stores are writable."
 
 
 def _complain(error: ForecastingError, as_json: bool) -> None:
@@ -74,7 +91,12 @@ def _complain(error: ForecastingError, as_json: bool) -> None:
         import json
 
         print(json.dumps({"error": name, "message": str(error)}))  # noqa: T201
-    print(f"{name}: {error}", file=sys.stderr)  # noqa: T201
+    if os.environ.get("FORECASTING_LOG") == "json":
+        from forecasting.cli import logs
+
+        logs.error(name, str(error))
+    else:
+        print(f"{name}: {error}", file=sys.stderr)  # noqa: T201
 
 
 def parser() -> argparse.ArgumentParser:

@@ -9,6 +9,7 @@ ForecastingError
 ├── StoreError             lake, warehouse or registry cannot do what was asked
 │   └── ArtifactError      a model folder is missing, truncated, altered or holds what we refuse to load
 ├── ModelError             a model cannot be fitted or asked for a forecast
+├── MachineError           no memory or no room on a disk, where no store has said so
 └── PublishError           a vintage is not complete: a series without a row, a row without a status
 
 A message says what is wrong, where, what was found, what is allowed and what to do.
@@ -53,6 +54,10 @@ class ArtifactError(StoreError):
 
 class ModelError(ForecastingError):
     """A model cannot be fitted or asked for a forecast."""
+
+
+class MachineError(ForecastingError):
+    """No memory, or no room on a disk, where no store has said so."""
 
 
 class PublishError(ForecastingError):

@@ -1,4 +1,4 @@
-"""What the DAGs share: assets, clock, the cutoff of a run, forms, retries. The only module that imports airflow.
+"""What the DAGs share: assets, clock, the cutoff of a run, forms, retries, bodies of tasks.
 
 The cutoff travels as the partition key of the assets. Nothing heavy is imported here: every task parses its DAG file
 anew, and the steps are imported inside the tasks.
@@ -6,6 +6,7 @@ anew, and the steps are imported inside the tasks.
 
 from __future__ import annotations
 
+import logging
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -16,10 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from airflow.sdk import Asset, CronTriggerTimetable, Param
+from airflow.sdk import Asset, CronTriggerTimetable, Param, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.sdk.execution_time.hitl import HITLUser
+from structlog.contextvars import bound_contextvars
 
+from forecasting import lineage, telemetry
 from forecasting.errors import CutoffError, DataQualityError, PublishError, SettingsError, TableError
 
 if TYPE_CHECKING:
@@ -38,9 +41,31 @@ CHAMPION = Asset(name="champion", uri="x-forecasting://champion", group="demand"
 CHALLENGER = Asset(name="challenger", uri="x-forecasting://challenger", group="demand")
 FORECASTS = Asset(name="forecasts", uri="x-forecasting://forecasts", group="demand")
 
+log = logging.getLogger(__name__)
 START = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+def report_failure(context: Mapping[str, Any]) -> None:
+    """What Airflow calls when a task has failed for good: an alert, so that nobody has to look for it."""
+    from forecasting.settings import load
+    from forecasting.steps import alerts
+    from forecasting.steps.run import Run
+
+    run, task = context["dag_run"], context["ti"].task_id
+    try:
+        settings = load(conf_path())
+        cutoff = cutoff_of(context, settings, from_source=run.dag_id == "extract")
+        alerts.failed(
+            settings, cutoff, Run(f"{run.dag_id}__{run.run_id}"), f"{run.dag_id}.{task}", context["exception"]
+        )
+    except FINAL:
+        log.exception("The failure of %s.%s became no alert", run.dag_id, task)
+
+
 DEFAULTS: dict[str, Any] = {
     "owner": "forecasting",
+    "on_failure_callback": report_failure,
+    "on_success_callback": telemetry.gauges,
     "retries": 2,
     "retry_delay": timedelta(seconds=float(os.environ.get("FORECASTING_RETRY_SECONDS", "60"))),
     "retry_exponential_backoff": True,
@@ -60,7 +85,7 @@ def conf_path() -> Path:
     return Path(os.environ.get(CONF, "conf/demo.toml"))
 
 
-def _section(name: str) -> dict[str, Any]:
+def section(name: str) -> dict[str, Any]:
     """A section as it stands in the file, for what a DAG file must know while it is parsed."""
     try:
         content = tomllib.loads(conf_path().read_text(encoding="utf-8")).get(name, {})
@@ -71,14 +96,14 @@ def _section(name: str) -> dict[str, Any]:
 
 def zone() -> str:
     """Time zone of the schedule and of business days."""
-    return str(_section("extract").get("timezone", "UTC"))
+    return str(section("extract").get("timezone", "UTC"))
 
 
 def clock() -> CronTriggerTimetable | None:
     """When the night starts; none where FORECASTING_SCHEDULE is off and nights are started by hand."""
     if os.environ.get(SCHEDULE, "on").lower() == "off":
         return None
-    return CronTriggerTimetable(str(_section("extract").get("schedule", "0 3 * * *")), timezone=zone())
+    return CronTriggerTimetable(str(section("extract").get("schedule", "0 3 * * *")), timezone=zone())
 
 
 def cutoff_param() -> Param:
@@ -94,7 +119,7 @@ def cutoff_param() -> Param:
 
 def training_params() -> dict[str, Param]:
     """The form of `train`."""
-    models = list(_section("train").get("models", ["seasonal_naive", "seasonal_mean", "lightgbm", "arima"]))
+    models = list(section("train").get("models", ["seasonal_naive", "seasonal_mean", "lightgbm", "arima"]))
     return {
         "force": Param(False, type="boolean", title="Train now", description="Train whatever the champion's age."),
         "models": Param(
@@ -140,12 +165,12 @@ def note_param() -> Param:
 
 def approvers() -> list[HITLUser] | None:
     """Who may answer: `train.approvers`; None = everybody who may run DAGs."""
-    return [HITLUser(id=str(name), name=str(name)) for name in _section("train").get("approvers", ())] or None
+    return [HITLUser(id=str(name), name=str(name)) for name in section("train").get("approvers", ())] or None
 
 
 def approval_hours() -> float:
     """Time to answer."""
-    return float(_section("train").get("approval_hours", 48))
+    return float(section("train").get("approval_hours", 48))
 
 
 def horizon_param() -> Param:
@@ -212,16 +237,24 @@ def night(context: Mapping[str, Any], from_source: bool = False) -> Iterator[tup
 
     try:
         settings = load(conf_path(), changes_of(context["params"]))
-        run = context["dag_run"]
-        yield settings, cutoff_of(context, settings, from_source), Run(f"{run.dag_id}__{run.run_id}")
+        run = Run(f"{context['dag_run'].dag_id}__{context['dag_run'].run_id}")
+        cutoff = cutoff_of(context, settings, from_source)
+        with bound_contextvars(run=run.run_id, cutoff=cutoff.isoformat()):  # in every line of the task's log
+            yield settings, cutoff, run
+            lineage.tell(settings, run)
     except FINAL as error:
         raise AirflowFailException(f"{type(error).__name__}: {error}") from error
 
 
-def step(context: Mapping[str, Any], module: str, function: str) -> Any:
-    """Body of a task that does one thing with its night: forecasting.steps.<module>.<function>, imported here."""
+def do(context: Mapping[str, Any], module: str, function: str, **more: Any) -> Any:
+    """Body of a task: one function of `forecasting.steps` for the night of this run."""
     with night(context) as (settings, cutoff, run):
-        return getattr(import_module(f"forecasting.steps.{module}"), function)(settings, cutoff, run)
+        return getattr(import_module(f"forecasting.steps.{module}"), function)(settings, cutoff, run, **more)
+
+
+def step(name: str, where: str, **options: Any) -> Any:
+    """A task that does one step, `module:function` of `forecasting.steps`."""
+    return task(task_id=name, **options)(lambda **context: do(context, *where.split(":")))()
 
 
 def ask_for_approval(facts: Mapping[str, Any], *, outlet_events: Any, **context: Any) -> None:
@@ -236,8 +269,7 @@ def question_of(settings: Settings, cutoff: date) -> dict[str, Any]:
     """What a person is asked; the run is skipped where no challenger waits."""
     from forecasting.steps.promotion import question
 
-    found = question(settings, cutoff)
-    if found is None:
+    if (found := question(settings, cutoff)) is None:
         raise AirflowSkipException("No challenger waits for a person.")
     return found
 
@@ -249,12 +281,17 @@ def answered(
     from forecasting.steps.promotion import Answer, decide
     from forecasting.steps.rollback import newest_vintage
 
-    user, note = answer.get("responded_by_user") or {}, (answer.get("params_input") or {}).get("note")
-    said = Answer("Approve" in answer["chosen_options"], str(user.get("name") or NOBODY), str(note or ""))
+    by, note = (answer.get("responded_by_user") or {}).get("name"), (answer.get("params_input") or {}).get("note")
+    said = Answer("Approve" in answer["chosen_options"], str(by or NOBODY), str(note or ""))
     facts = decide(settings, cutoff, str(asked["version"]), said, run)
     if said.approved:
         announce(outlet_events, CHAMPION, newest_vintage(settings), facts)
     return facts
+
+
+def check_health(**context: Any) -> Any:
+    """Warning signs of the process itself, with what only Airflow knows of its runs: table `health`."""
+    return do(context, "health", "check", airflow=telemetry.runs_by_state(context["ti"]))
 
 
 def announce(outlet_events: Any, asset: Asset, cutoff: date, facts: Mapping[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -21,6 +21,7 @@ class SqlSource(Section):
 
     kind: Literal["sql"]
     url: str = Field(description="SQLAlchemy URL; keep passwords in the environment, not in the file")
+    timeout_seconds: float = Field(3600, gt=0, description="for reading one table; a database that hangs is given up")
 
 
 class FileSource(Section):
@@ -227,6 +228,58 @@ class MonitorSettings(Section):
     """`[monitor]`."""
 
     vintages: Count = Field(28, description="newest past vintages scored every night")
+    exceptions: Count = Field(20, description="series of a night that are listed for people, and explained")
+
+
+class EmailSettings(Section):
+    """`[alerts.email]`."""
+
+    host: str = Field(description="SMTP server")
+    port: Count = Field(25, description="its port; 587 with starttls")
+    sender: str = Field(description="address that alerts come from")
+    to: tuple[str, ...] = Field(min_length=1, description="addresses that they go to")
+    starttls: bool = Field(False, description="encrypt; the server's certificate is checked")
+    user: str | None = Field(None, description="login, where the server wants one")
+    password: SecretStr | None = Field(None, description="in the environment: FORECASTING__ALERTS__EMAIL__PASSWORD")
+
+
+class WebhookSettings(Section):
+    """`[alerts.webhooks.NAME]`."""
+
+    url: SecretStr = Field(description="best in the environment: FORECASTING__ALERTS__WEBHOOKS__NAME__URL")
+    format: Literal["slack", "teams", "json"] = Field("json", description="what the receiver reads")
+
+
+class AlertSettings(Section):
+    """`[alerts]`: who hears of what needs a person. Every alert is in the table `alerts` and in the log."""
+
+    minimum: Literal["info", "warning", "critical"] = Field("warning", description="what e-mail and webhooks tell of")
+    email: EmailSettings | None = None
+    webhooks: dict[str, WebhookSettings] = Field(default_factory=dict)
+    seconds: float = Field(20, gt=0, description="time for one e-mail or call; then it is tried again next night")
+
+
+class HealthSettings(Section):
+    """`[health]`: what the process promises, and limits of its warning signs; a sign above its limit is breached."""
+
+    publish_by: str = Field(
+        "06:00",
+        pattern=r"^(([01]\d|2[0-3]):[0-5]\d)?$",
+        description="time in extract.timezone by which a night's forecasts are promised; empty: none is",
+    )
+    days: Count = Field(28, description="days that nights, decisions and rework are counted over")
+    lead_hours: float = Field(3, gt=0, description="hours from a night's start to its forecasts, as promised")
+    nights_missed: int = Field(0, ge=0, description="nights without a vintage")
+    nights_late: int = Field(1, ge=0, description="nights published after `publish_by`")
+    champion_days: Count = Field(90, description="days that the champion is old")
+    decision_hours: float = Field(48, gt=0, description="hours from a trained challenger to the decision on it")
+    rework: int = Field(3, ge=0, description="nights done again or made up later, and rollbacks")
+    retries: int = Field(5, ge=0, description="steps started again within their run, in a week")
+    quarantined_share: Share = Field(0.02, description="share of the rows read")
+    fallback_share: Share = Field(0.05, description="share of the series")
+    waiting: int = Field(0, ge=0, description="hand-offs that wait for a person")
+    failed_steps: int = Field(0, ge=0, description="steps that ended in an error, in a week")
+    failed_runs: int = Field(0, ge=0, description="DAG runs that failed, in a week")
 
 
 class DriftSettings(Section):

@@ -19,11 +19,13 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 
 from forecasting.errors import SettingsError, some
 from forecasting.sections import (
+    AlertSettings,
     DemoSettings,
     DriftSettings,
     Extract,
     FileSource,
     ForecastSettings,
+    HealthSettings,
     LakeSettings,
     MlflowSettings,
     MonitorSettings,
@@ -52,6 +54,8 @@ class Settings(Section):
     train: TrainSettings = TrainSettings()
     forecast: ForecastSettings = ForecastSettings()
     monitor: MonitorSettings = MonitorSettings()
+    health: HealthSettings = HealthSettings()
+    alerts: AlertSettings = AlertSettings()
     drift: DriftSettings = DriftSettings()
     retention: RetentionSettings = RetentionSettings()
     lake: LakeSettings = LakeSettings()
@@ -87,7 +91,7 @@ class Settings(Section):
     def digest(self) -> str:
         """Sha256 (16 hex digits) of everything that can change a number: places and schedules do not count."""
         content = self.model_dump(
-            mode="json", exclude={"lake", "warehouse", "mlflow", "runtime", "sources", "retention"}
+            mode="json", exclude={"lake", "warehouse", "mlflow", "runtime", "sources", "retention", "alerts", "health"}
         )
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 

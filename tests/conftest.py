@@ -13,6 +13,8 @@ import pytest
 import sqlalchemy as sa
 
 from forecasting.sections import WarehouseSettings
+from tests.needs import absent
+from tests.servers import MlflowServer, mlflow_server
 
 # Before anything imports MLflow: tests make no calls to the outside.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -24,10 +26,7 @@ def postgres_url() -> Iterator[str]:
     """SQLAlchemy URL of an empty database on a PostgreSQL server of our own, stopped at the end of the session."""
     binaries = _postgres_binaries()
     if binaries is None:
-        message = "no PostgreSQL server here: install the package `postgresql` (initdb, postgres) to run these tests"
-        if os.environ.get("FORECASTING_CI"):
-            pytest.fail(message)
-        pytest.skip(message)
+        absent("no PostgreSQL server here: install the package `postgresql` (initdb, postgres) to run these tests")
     folder = Path(tempfile.mkdtemp(prefix="forecasting-postgres-"))
     try:
         yield from _serve(binaries, folder)
@@ -48,6 +47,20 @@ def warehouse_settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
     with engine.begin() as connection:
         connection.execute(sa.text(f"DROP SCHEMA IF EXISTS {schema} CASCADE"))
     engine.dispose()
+
+
+@pytest.fixture(scope="session", name="mlflow_server")
+def shared_mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """One for the session, started by the first test that asks for it: name experiment and model after the test."""
+    with mlflow_server(tmp_path_factory.mktemp("mlflow server")) as server:
+        yield server
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is downloaded from a registry stays in the test's own folder."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
 
 
 def _postgres_binaries() -> Path | None:

@@ -115,6 +115,7 @@ def test_show_prints_the_newest_forecasts_the_champion_and_the_runs(nights, shop
     assert "BREAD" not in out
     assert f"version {nights[0]['champion']['version']}, trained at {FIRST}" in out
     assert nights[1]["run_id"] in out
+    assert "open alerts: none" in out
 
 
 def test_show_as_json(nights, shop, capsys):
@@ -124,7 +125,10 @@ def test_show_as_json(nights, shop, capsys):
     assert {row["cutoff"] for row in content["forecasts"]} == {SECOND}
     assert content["forecasts"][0]["ds"] == "2026-06-01"
     # A night is a row a step; where no training was due, that is no row.
-    assert [row["step"] for row in content["runs"] if row["run_id"] == nights[0]["run_id"]][::-1] == [*STEPS, "drift"]
+    assert [row["step"] for row in content["runs"] if row["run_id"] == nights[0]["run_id"]][::-1] == [
+        *STEPS, "drift", "exceptions", "health", "alerts", "retention",
+    ]  # fmt: skip
+    assert content["alerts"] == []
 
 
 @pytest.mark.parametrize("step", ["forecast", "monitor", "train"])

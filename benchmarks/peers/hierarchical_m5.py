@@ -42,7 +42,7 @@ def main() -> None:
     summing = sparse.vstack([*rows, sparse.identity(len(names))], format="csr")
     base = np.vstack([*values, bottom])
     places = np.arange(summing.shape[0] - len(names), summing.shape[0])
-    found = METHODS[chosen.config].fit_predict(S=summing, y_hat=base, idx_bottom=places)["mean"][places]
+    found = METHODS[chosen.config].fit_predict(S=summing, y_hat=base)["mean"][places]
     frame = pd.DataFrame(
         {
             "unique_id": np.repeat(names, chosen.horizon),

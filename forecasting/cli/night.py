@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import uuid
 from argparse import Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Any
 
+from structlog.contextvars import bind_contextvars, clear_contextvars
+
 from forecasting import settings as configuration
 from forecasting.cli.report import Report, result
-from forecasting.errors import CutoffError, SettingsError, some
+from forecasting.errors import CutoffError, ForecastingError, SettingsError, some
 from forecasting.settings import Settings
 from forecasting.steps.run import Run
 
@@ -21,12 +25,10 @@ def run(arguments: Namespace) -> int:
     settings = _load(arguments)
     cutoff = _cutoff(settings, arguments.cutoff, from_source=True)
     night = Night(settings, cutoff, Report(arguments.debug))
-    facts = {
-        "extract": night.extract(),
-        "train": night.train(),
-        "forecast": night.forecast(),
-        "monitor": night.monitor(),
-    }
+    facts = {}
+    for name in ("extract", "train", "forecast", "monitor"):
+        with night.alarmed(name):
+            facts[name] = getattr(night, name)()
     from forecasting.cli.show import summary
 
     content = {
@@ -82,7 +84,21 @@ class Night:
 
     def __init__(self, settings: Settings, cutoff: date, report: Report) -> None:
         self.settings, self.cutoff, self.report = settings, cutoff, report
-        self.run = Run(f"cli__{cutoff}__{datetime.now(UTC):%Y%m%dT%H%M%S}")
+        # Two that start in the same second are two: shards and rows of RUNS go by this name.
+        self.run = Run(f"cli__{cutoff}__{datetime.now(UTC):%Y%m%dT%H%M%S}_{uuid.uuid4().hex[:6]}")
+        clear_contextvars()
+        bind_contextvars(run=self.run.run_id, cutoff=cutoff.isoformat())  # in every line of the log
+
+    @contextmanager
+    def alarmed(self, name: str) -> Iterator[None]:
+        """An error becomes an alert before it goes on: nobody may be watching a night."""
+        try:
+            yield
+        except ForecastingError as error:
+            from forecasting.steps import alerts
+
+            alerts.failed(self.settings, self.cutoff, self.run, name, error)
+            raise
 
     def extract(self) -> Facts:
         """Read, screen, write snapshot and panel."""
@@ -123,22 +139,21 @@ class Night:
         return facts
 
     def monitor(self) -> Facts:
-        """Score past vintages, look for drift, and watch the challengers beside the champion."""
-        from forecasting.steps import drift, monitor, shadow
+        """Score past vintages, look for drift, watch challengers, tell what needs a person, let go what is old."""
+        from forecasting.steps import alerts, drift, exceptions, health, monitor, shadow
+        from forecasting.steps.retention import clean
 
         with self.report.step("monitor") as step:
             facts = monitor.monitor(self.settings, self.cutoff, self.run, step.tell)
             facts |= {"drift": drift.detect(self.settings, self.cutoff, self.run, step.tell)}
+            facts |= {"exceptions": exceptions.find(self.settings, self.cutoff, self.run, step.tell)}
             facts |= {"shadow": shadow.watch(self.settings, self.cutoff, self.run, step.tell)}
-            step.outcome = _line(
-                facts["drift"] | facts | facts["shadow"],
-                "drifted",
-                "vintages",
-                "rows",
-                "watched",
-                "version",
-                "decision",
-            )
+            facts |= {"health": health.check(self.settings, self.cutoff, self.run, step.tell)}
+            facts |= {"alerts": alerts.watch(self.settings, self.cutoff, self.run, step.tell)}
+            clean(self.settings, self.cutoff, self.run, step.tell)
+            told = facts["drift"] | facts | facts["shadow"] | {"alerts": facts["alerts"]["open"]}
+            step.outcome = _line(told, "vintages", "rows", "watched", "drifted", "version", "decision", "alerts")
+            step.outcome += f", breached: {some(facts['health']['breached'], 20) or 'none'}"
         return facts
 
 

@@ -20,6 +20,11 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from structlog.contextvars import bound_contextvars
+
+from forecasting.cli import logs
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -31,9 +36,12 @@ class Step:
     task: TaskID
     aloud: bool = False
     outcome: str = ""
+    logged: bool = False
 
     def tell(self, text: str) -> None:
-        """What the step is at: beside the spinner where a person watches, else only with --debug."""
+        """What the step is at: beside the spinner where a person watches, else only with --debug, or in a JSON log."""
+        if self.logged:
+            log.info(text)
         self.bar.update(self.task, description=f"{self.name:<10} {text}")
         if self.aloud:
             self.bar.console.print(f"{self.name:<10} {text}", markup=False)
@@ -52,7 +60,10 @@ class Report:
 
     def __post_init__(self) -> None:
         self.console = Console(stderr=True, highlight=False, soft_wrap=True)
-        if self.debug:
+        self.logged = logs.as_json()
+        if self.logged:
+            logs.to_json()
+        elif self.debug:
             logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(name)s: %(message)s")
             return
         warnings.simplefilter("ignore", category=FutureWarning)
@@ -70,12 +81,16 @@ class Report:
         if parts > 1:
             columns[2:2] = [BarColumn(), MofNCompleteColumn()]
         clock = time.perf_counter()
-        bar = Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal)
-        with _libraries_to_stderr(), bar:
-            step = Step(name, bar, bar.add_task(name, total=parts), self.debug)
+        quiet = self.logged or not self.console.is_terminal
+        bar = Progress(*columns, console=self.console, transient=True, disable=quiet)
+        with _libraries_to_stderr(), bar, bound_contextvars(step=name):
+            step = Step(name, bar, bar.add_task(name, total=parts), self.debug and not self.logged, logged=self.logged)
             yield step
-        self.seconds[name] = round(time.perf_counter() - clock, 2)
-        self.console.print(f"{name:<10} {self.seconds[name]:8.1f} s  {step.outcome}".rstrip(), markup=False)
+            self.seconds[name] = round(time.perf_counter() - clock, 2)
+            if self.logged:
+                log.info(f"done: {step.outcome}", extra={"seconds": self.seconds[name]})
+        if not self.logged:
+            self.console.print(f"{name:<10} {self.seconds[name]:8.1f} s  {step.outcome}".rstrip(), markup=False)
 
 
 @contextlib.contextmanager

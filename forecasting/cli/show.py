@@ -9,28 +9,35 @@ from typing import Any
 
 from forecasting import settings as configuration
 from forecasting.cli.report import records, result, table
-from forecasting.data.tables import RUNS
+from forecasting.data.tables import ALERTS, HEALTH, RUNS
 from forecasting.settings import Settings
 from forecasting.stores.warehouse import Warehouse
 
 SHOWN = ["cutoff", "unique_id", "ds", "mean", "p05", "p50", "p95", "model", "status"]
+SHOWN_ALERTS = ["severity", "name", "subject", "opened", "nights", "message"]
+SHOWN_SIGNS = ["sign", "value", "threshold", "unit", "trend", "message"]
 SHOWN_RUNS = ["started_at", "run_id", "step", "cutoff", "seconds", "rows", "outcome"]
 
 
 def show(arguments: Namespace) -> int:
-    """Print the newest forecasts, the champion and the last runs."""
+    """Print the newest forecasts, the champion, what needs a person, breached warning signs, and the last runs."""
     settings = configuration.load(arguments.conf, arguments.changes)
     warehouse = Warehouse(settings.warehouse)
     series = _matching(warehouse, arguments.series)
     head = warehouse.latest(unique_id=series[: arguments.rows]).head(arguments.rows)
     runs = warehouse.read(RUNS).sort_values("started_at", ascending=False).head(arguments.rows)
+    signs = warehouse.latest(of=HEALTH, breached=True)
     facts = summary(settings, None)
-    content = {"series": len(series), "forecasts": records(head), "runs": records(runs), **facts}
+    alerts = warehouse.read(ALERTS, closed=None).sort_values("opened", ascending=False)
+    content = {"series": len(series), "forecasts": records(head), "alerts": records(alerts), "runs": records(runs)}
+    content |= {"breached": records(signs), **facts}
 
     def text() -> str:
         parts = [
             table(head[SHOWN], f"forecasts_latest: {len(series):,} series"),
             f"champion: {_champion_line(facts)}",
+            table(alerts[SHOWN_ALERTS], "open alerts") if len(alerts) else "open alerts: none",
+            *([table(signs[SHOWN_SIGNS], "warning signs")] if len(signs) else []),
             table(runs[SHOWN_RUNS], "runs"),
             "\n".join(f"{name:<10} {place}" for name, place in facts["places"].items()),
         ]

@@ -6,8 +6,9 @@ from argparse import Namespace
 from typing import Any
 
 from forecasting.cli.report import result
+from forecasting.data.lake_tables import LAKE
 from forecasting.data.schema import Table
-from forecasting.data.tables import LAKE, WAREHOUSE
+from forecasting.data.tables import VIEWS, WAREHOUSE
 
 CONVENTIONS = (
     "`ds` is the first day of a period, `cutoff` the last day whose sales are known. Business days are dates, "
@@ -28,7 +29,7 @@ def markdown() -> str:
         "Generated from `forecasting/data/tables.py` by `make docs`; change it there.",
         CONVENTIONS,
         "## Warehouse: what people and tools read",
-        "The view `forecasts_latest` holds the newest published vintage: `forecasts` of the newest cutoff.",
+        "Views:\n\n" + "\n".join(f"- `{view.name}`: {view.about}" for view in VIEWS),
         *(_section(one) for one in WAREHOUSE),
         "## Lake: the versioned inputs (Delta Lake)",
         *(_section(one) for one in LAKE),

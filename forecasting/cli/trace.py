@@ -9,6 +9,8 @@ from typing import Any
 from forecasting import settings as configuration
 from forecasting.cli.report import Report, result
 
+NEWEST = 28  # rows of sales that people are shown; with --json all rows are there
+
 
 def trace(arguments: Namespace) -> int:
     """Print everything that is known of one number."""
@@ -16,8 +18,16 @@ def trace(arguments: Namespace) -> int:
 
     settings = configuration.load(arguments.conf, arguments.changes)
     facts = step(settings, arguments.series, arguments.ds, arguments.cutoff)
-    result(arguments, facts, lambda: "\n".join(_lines(facts)))
+    result(arguments, facts, lambda: "\n".join(_lines(_short(facts))))
     return 0
+
+
+def _short(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """For people: the newest rows of sales, and of each other table a line without its rows."""
+    sales = facts["sales"] | {"rows": facts["sales"]["rows"][-NEWEST:]}
+    shown = ("version", "count", "digest")
+    tables = [{"table": name} | {key: table[key] for key in shown} for name, table in facts["tables"].items()]
+    return {**facts, "sales": sales, "tables": tables}
 
 
 def reproduce(arguments: Namespace) -> int:
@@ -41,7 +51,11 @@ def _lines(facts: Mapping[str, Any], indent: str = "") -> list[str]:
             lines += [f"{indent}{name}", *_lines(value, indent + "  ")]
         elif isinstance(value, list) and value and isinstance(value[0], Mapping):
             lines.append(f"{indent}{name}")
-            lines += [indent + "  " + ", ".join(f"{key} {one}" for key, one in row.items()) for row in value]
+            for row in value:
+                nested = any(isinstance(one, Mapping) for one in row.values())
+                told = ", ".join(f"{key} {one}" for key, one in row.items())
+                lines += _lines(row, indent + "  ") if nested else [f"{indent}  {told}"]
         else:
-            lines.append(f"{indent}{name:<20} {value}")
+            text = ", ".join(map(str, value)) if isinstance(value, list) else value
+            lines.append(f"{indent}{name:<20} {text}")
     return lines

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+import os
 import sys
 import uuid
 from collections.abc import Iterator
@@ -30,12 +31,15 @@ class Scratch:
     folder: Path | None = None
 
     def array(self, shape: tuple[int, int], fill: float = 0.0) -> NDArray[np.float32]:
-        """A float32 matrix of one value."""
+        """A float32 matrix of one value. Raises OSError where the folder has no room for it."""
         if self.folder is None:
             return np.full(shape, fill, dtype=np.float32)
         place = self.folder / f"{uuid.uuid4().hex}.npy"
         made: NDArray[np.float32] = np.lib.format.open_memmap(place, mode="w+", dtype=np.float32, shape=shape)
-        if fill != 0:  # a new file is zeros, which take no room until something else is written
+        # Asked for now, a full disk is an error; a mapped page that finds no room later kills the process.
+        with place.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, place.stat().st_size)
+        if fill != 0:  # a new file is zeros
             for part in blocks(len(made), 64):
                 made[part] = fill
                 release(made)

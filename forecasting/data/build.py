@@ -27,7 +27,7 @@ def build_panel(
 ) -> Panel:
     """Dense panel that ends with the newest whole period at or before the cutoff.
 
-    tables: sales, and where declared items, stores, prices, promotions, events, stock, signals (LAKE in tables.py).
+    tables: sales, and where declared items, stores, prices, promotions, events, stock, signals (see lake_tables.py).
     scratch: where its matrices are made; in memory unless told otherwise.
     Raises CutoffError where nothing was sold up to the cutoff.
     """

@@ -23,7 +23,8 @@ from forecasting.sections import SalesTable, Screen
 
 WEEKS = 8  # same weekdays that a day is compared with (or periods before a period), where the night has read so many
 USUAL = 0.75  # share of them on which a store sold, from which on silence is news
-DECLARED = ("return", "not_a_product")  # rules that set aside what the configuration says to set aside
+# Rules that set aside what the configuration says to set aside, and copies of what is there already.
+DECLARED = ("return", "not_a_product", "delivered_again")
 
 
 def gates(screened: Screened, table: SalesTable, frequency: str, rules: Screen, known: Known) -> pd.DataFrame:

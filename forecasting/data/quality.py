@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from forecasting.data.convert import days, filled, flags, numbers, texts
 from forecasting.data.schema import Table
@@ -19,6 +20,7 @@ from forecasting.data.sieve import Mask, Reasons, Rows, Screened, Sieve, say, sh
 from forecasting.sections import SalesTable, Screen
 
 USUAL_DAYS = 28
+LINES = 20  # different lines of a day from which on it is no chance that each is there twice
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,8 @@ def goes_on_until(known: pd.Series, later: pd.Series, cutoff: date, gap: int) ->
 def screen_sales(raw: pd.DataFrame, table: SalesTable, rules: Screen, known: Known) -> Screened:
     """Row rules of the sales; `raw` holds item, ds, y and optionally store, price, line.
 
-    In this order: missing_key, type, future, return, range, not_a_product, unknown_item, unknown_store, duplicate.
+    In this order: missing_key, type, future, return, range, not_a_product, unknown_item, unknown_store,
+    delivered_again, duplicate.
     """
     sieve = Sieve(raw, "sales")
     typed = _typed_sales(raw)
@@ -78,6 +81,8 @@ def screen_sales(raw: pd.DataFrame, table: SalesTable, rules: Screen, known: Kno
         shops = known.stores
         unknown = _by_value(typed["store"], lambda stores: ~stores.isin(shops))
         sieve.drop("unknown_store", unknown, say("store {!r} is not in the stores table", typed["store"]))
+    if table.grain == "transactions":
+        _drop_delivered_again(sieve, typed)
     _drop_duplicates(sieve, typed, table)
     return sieve.result(typed)
 
@@ -182,6 +187,31 @@ def _drop_out_of_range(sieve: Sieve, typed: pd.DataFrame, table: SalesTable, rul
         sieve.drop("range", wrong, say(f"price {{:g}} is not within 0..{rules.max_price:g}", price))
 
 
+def _drop_delivered_again(sieve: Sieve, typed: pd.DataFrame) -> None:
+    """What a source has delivered twice counts once: a day whose every line is there a multiple of 2, 3, ... times.
+
+    Two equal lines may be two sales, but not all lines of a day at once.
+    """
+    rows = np.flatnonzero(sieve.open)
+    keys = typed.drop(columns="ds")
+    for column in {"ds", "line"} & set(sieve.raw):
+        values = sieve.raw[column]
+        keys[column] = values.astype("str") if values.dtype == object else values  # an object may be anything
+    line = pd.factorize(_combined(keys)[rows])[0]
+    count = np.bincount(line)
+    day, days = pd.factorize(typed["ds"].to_numpy()[rows])
+    day_of_line = np.zeros(len(count), dtype=np.int64)
+    day_of_line[line] = day
+    order = np.argsort(day_of_line, kind="stable")
+    starts = np.searchsorted(day_of_line[order], np.arange(len(days)))
+    times = np.gcd.reduceat(count[order], starts) if len(rows) else count
+    times = np.where(np.bincount(day_of_line, minlength=len(days)) >= LINES, times, 1)[day]
+    number = pd.Series(line).groupby(line).cumcount().to_numpy()
+    surplus, delivered = np.zeros(len(typed), dtype=bool), np.ones(len(typed), dtype=np.int64)
+    surplus[rows], delivered[rows] = number >= count[line] // times, times
+    sieve.drop("delivered_again", surplus, say("every line of its day was delivered {} times", pd.Series(delivered)))
+
+
 def _drop_duplicates(sieve: Sieve, typed: pd.DataFrame, table: SalesTable) -> None:
     """Lines repeat by their id where they have one (two equal sales may be two sales); ready periods by their key."""
     if "line" in sieve.raw:
@@ -206,13 +236,19 @@ def _key_of(keys: pd.DataFrame) -> Reasons:
     return reasons
 
 
-def _repeated(keys: pd.DataFrame, among: Mask, keep: Any) -> Mask:
-    """Rows that repeat the key of another row, both still in play."""
+def _combined(keys: pd.DataFrame) -> NDArray[np.int64]:
+    """A number for each row, the same for rows with the same values in all columns."""
     codes = [pd.factorize(keys[column])[0].astype(np.int64) for column in keys]
-    combined = codes[0]
+    combined: NDArray[np.int64] = codes[0]
     for more in codes[1:]:
         # Dense again before each step, so that the product of many keys does not overflow.
         combined = pd.factorize(combined)[0] * (int(more.max(initial=0)) + 2) + more + 1
+    return combined
+
+
+def _repeated(keys: pd.DataFrame, among: Mask, keep: Any) -> Mask:
+    """Rows that repeat the key of another row, both still in play."""
+    combined = _combined(keys)
     result = np.zeros(len(keys), dtype=bool)
     result[among] = pd.Series(combined[among]).duplicated(keep=keep).to_numpy()
     return result

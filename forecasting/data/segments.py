@@ -6,8 +6,11 @@ Unobserved periods (NaN) never count, neither as a period nor as one without dem
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from forecasting.data.blocks import blocks, release
+from forecasting.data.hierarchy import Level, group
 from forecasting.data.panel import Panel
 
 SMOOTH, ERRATIC, INTERMITTENT, LUMPY, NONE = "smooth", "erratic", "intermittent", "lumpy", "none"
@@ -23,15 +26,19 @@ def interval_and_variation(panel: Panel) -> tuple[NDArray[np.float64], NDArray[n
 
     Both are NaN where nothing was ever sold. CV2 is 0 where demand occurred once.
     """
-    y = panel.y
-    sold = np.nan_to_num(y) > 0
-    count = sold.sum(axis=1)
-    some = np.maximum(count, 1)
-    size = np.where(sold, y, 0).sum(axis=1, dtype=np.float64) / some
-    spread = (np.where(sold, y - size[:, None], 0) ** 2).sum(axis=1, dtype=np.float64) / some
-    interval = np.isfinite(y).sum(axis=1) / some
-    variation = spread / np.maximum(size, 1e-12) ** 2
-    return np.where(count > 0, interval, np.nan), np.where(count > 0, variation, np.nan)
+    found = np.empty((2, len(panel.y)))
+    for part in blocks(len(panel.y)):
+        y = panel.y[part]
+        sold = np.nan_to_num(y) > 0
+        count = sold.sum(axis=1)
+        some = np.maximum(count, 1)
+        size = np.where(sold, y, 0).sum(axis=1, dtype=np.float64) / some
+        spread = (np.where(sold, y - size[:, None], 0) ** 2).sum(axis=1, dtype=np.float64) / some
+        interval = np.isfinite(y).sum(axis=1) / some
+        variation = spread / np.maximum(size, 1e-12) ** 2
+        found[:, part] = np.where(count > 0, [interval, variation], np.nan)
+        release(panel.y)
+    return found[0], found[1]
 
 
 def demand_class(panel: Panel) -> NDArray[np.object_]:
@@ -66,3 +73,9 @@ def volume_class(panel: Panel) -> NDArray[np.object_]:
     result = np.empty(len(total), dtype=object)
     result[order] = labels
     return result
+
+
+def segments(panel: Panel) -> list[Level]:
+    """The series by `demand_class` and by `volume_class`, as levels of these names."""
+    found = {"demand_class": demand_class(panel), "volume_class": volume_class(panel)}
+    return [group(pd.DataFrame({name: labels}), name) for name, labels in found.items()]

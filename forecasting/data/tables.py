@@ -1,13 +1,13 @@
-"""Every table of the system: name, columns with type, unit and meaning, key, partition. docs/tables.md is made from it.
+"""Every output table: name, columns with type, unit and meaning, key, partition. docs/tables.md is made from it.
 
-`LAKE` tables are the versioned inputs (Delta); `WAREHOUSE` tables are the outputs that people and tools read.
+`WAREHOUSE` tables are what people and tools read; the versioned inputs stand in lake_tables.py.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from forecasting.data.schema import Column, Table, text
+from forecasting.data.schema import Column, Table, View, text
 
 UNITS = "units a period"
 CUTOFF = Column("date", "last day whose sales are known")
@@ -20,8 +20,6 @@ RUN_ID = text("run that wrote the row")
 def _quantile(level: str) -> Column:
     return Column("number", f"{level} % quantile of demand", UNITS)
 
-
-# ---------------------------------------------------------------- warehouse
 
 _QUANTILES = {
     "mean": Column("number", "expected demand", UNITS),
@@ -108,23 +106,82 @@ BACKTESTS = Table(
     partition=("cutoff",),
 )
 
+_SCORED_AT = Column("date", "cutoff of the actuals")
+
 SCORES = Table(
     "scores",
-    "Past vintages against the actuals known by now.",
+    "Past vintages against the actuals known by now, but for periods without stock or with quarantined sales.",
     {
         "cutoff": Column("date", "cutoff of the scored vintage"),
-        "scored_at": Column("date", "cutoff of the actuals"),
-        "level": text("total, an attribute, or series"),
-        "group": text("value of the attribute, or unique_id; all for total"),
-        "bucket": text("periods ahead, e.g. 1-7"),
-        "metric": text("wape, bias, mase, pinball, coverage or naive_wape"),
-        "value": Column("number", "the metric; wape and bias as shares", null=True),
+        "scored_at": _SCORED_AT,
+        "level": text("total, a level of the hierarchy, demand_class or volume_class (as of scored_at)"),
+        "group": text("value of the level; all for total. Pooled over its series: their errors do not cancel out"),
+        "bucket": text("periods ahead, e.g. 1-7; all = the whole horizon, as far as it is known"),
+        "metric": text(
+            "wape, bias, mase, pinball, coverage (of p05 to p95), naive_wape (seasonal naive, same cutoff) or "
+            "value_added (1 - wape / naive_wape: above 0 is better than naive)"
+        ),
+        "value": Column("number", "the metric; wape and bias as shares of what was sold", null=True),
         "periods": Column("integer", "observations behind the value", "series x periods"),
         "model_version": text("version that made the vintage"),
         "run_id": RUN_ID,
     },
     key=("cutoff", "level", "group", "bucket", "metric"),
     partition=("cutoff",),
+)
+
+SERIES_SCORES = Table(
+    "series_scores",
+    "Every series over the monitored vintages (monitor.vintages) together, as `scores` counts; a row a series.",
+    {
+        "scored_at": _SCORED_AT,
+        "unique_id": UNIQUE_ID,
+        "demand_class": text("smooth, erratic, intermittent, lumpy or none"),
+        "volume_class": text("A, B or C"),
+        "vintages": Column("integer", "vintages with a period that counts"),
+        "periods": Column("integer", "observations behind the metrics", "vintages x periods"),
+        "wape": Column("number", "sum of absolute errors over units sold, a share", null=True),
+        "bias": Column("number", "sum of forecast - actual over units sold, a share", null=True),
+        "mase": Column("number", "absolute error over the seasonal difference of the history", null=True),
+        "pinball": Column("number", "mean loss over the quantiles", UNITS, null=True),
+        "coverage": Column("number", "share of the actuals from p05 to p95", null=True),
+        "naive_wape": Column("number", "wape of seasonal naive from the same cutoffs", null=True),
+        "value_added": Column("number", "1 - wape / naive_wape: above 0 is better than naive", null=True),
+        "tracking_signal": Column(
+            "number",
+            "sum of errors (forecast - actual) over their mean size (Brown, 1959), each period by the newest vintage "
+            "before it; beyond +-4 is usually looked at, positive = forecast too high",
+            null=True,
+        ),
+        "wape_trend": Column(
+            "number",
+            "wape of the newest 7 vintages less that of those before (7 at least), of the first bucket of vintages "
+            "whose first bucket is over; positive = worse",
+            null=True,
+        ),
+        "run_id": RUN_ID,
+    },
+    key=("scored_at", "unique_id"),
+    partition=("scored_at",),
+)
+
+SCORE_TRENDS = Table(
+    "score_trends",
+    "WAPE of the newest 7 vintages whose bucket is over beside that of up to 28 before them (7 at least).",
+    {
+        "scored_at": _SCORED_AT,
+        "level": text("as in `scores`"),
+        "group": text("as in `scores`"),
+        "bucket": text("as in `scores`; vintages count for a bucket once all of its periods have passed"),
+        "vintages": Column("integer", "vintages behind the row, old and new"),
+        "wape": Column("number", "mean over the newest 7 vintages"),
+        "wape_before": Column("number", "mean over those before"),
+        "change": Column("number", "wape / wape_before - 1: positive = worse", null=True),
+        "slope": Column("number", "straight line through all of them (least squares)", "wape a vintage", null=True),
+        "run_id": RUN_ID,
+    },
+    key=("scored_at", "level", "group", "bucket"),
+    partition=("scored_at",),
 )
 
 LOST_DEMAND = Table(
@@ -159,6 +216,33 @@ DRIFT = Table(
         "run_id": RUN_ID,
     },
     key=("cutoff", "kind", "subject", "statistic"),
+    partition=("cutoff",),
+)
+
+EXCEPTIONS = Table(
+    "exceptions",
+    "Series of a vintage that a planner should look at first, by the units at stake.",
+    {
+        "cutoff": CUTOFF,
+        "unique_id": UNIQUE_ID,
+        "rank": Column("integer", "1 = the most at stake"),
+        "reason": text("fallback, jump, bias or error"),
+        "stake": Column("number", "units over the horizon that the reason puts in doubt", "units"),
+        "message": text("what was found, in plain words"),
+        "model_version": text("version that made the vintage"),
+        "run_id": RUN_ID,
+    },
+    key=("cutoff", "unique_id"),
+    partition=("cutoff",),
+)
+
+EXPLANATIONS = Table(
+    "explanations",
+    "Why the exceptions' forecasts are what they are: units by model and group of features, which add up to the mean.",
+    {"cutoff": CUTOFF, "unique_id": UNIQUE_ID, "ds": DS, "model": text("model of the blend")}
+    | {"group": text("level, season, price, promotion, ...; history where the model tells no more")}
+    | {"units": Column("number", "contribution to the mean", UNITS), "run_id": RUN_ID},
+    key=("cutoff", "unique_id", "ds", "model", "group"),
     partition=("cutoff",),
 )
 
@@ -261,7 +345,7 @@ RUNS = Table(
     "One row a step of a run: what it worked on, how long it took, how it ended.",
     {
         "run_id": text("run of the orchestrator, or of the command line"),
-        "step": text("extract, train, forecast, monitor, drift, shadow, rollback or retention"),
+        "step": text("extract, train, forecast, monitor, drift, shadow, approve, rollback, health or retention"),
         "cutoff": CUTOFF,
         "snapshot": text("version of the sales table", null=True),
         "model_version": text("version in the registry", null=True),
@@ -272,74 +356,62 @@ RUNS = Table(
         "started_at": Column("instant", "start, UTC"),
         "settings": text("digest of the configuration"),
         "code": text("version of the code"),
+        "attempt": Column("integer", "how often the step was started in this run, from 1", null=True),
     },
     key=("run_id", "step"),
     partition=("run_id", "step"),
 )
 
+ALERTS = Table(
+    "alerts",
+    "What needs a person: opened once, told once, seen again every night, closed when it is mended.",
+    {
+        "name": text("what kind: night, late, model, quality, ..."),
+        "subject": text("what it is about"),
+        "severity": text("info, warning or critical"),
+        "message": text("what was found, as of the night that it was last seen"),
+        "opened": Column("date", "cutoff of the night that it was first seen"),
+        "seen": Column("date", "cutoff of the night that it was last seen"),
+        "nights": Column("integer", "nights that it was seen", "nights"),
+        "closed": Column("date", "cutoff of the night that it was mended; empty while it is open", null=True),
+        "told": text("channels that have told of it"),
+        "run_id": RUN_ID,
+    },
+    key=("name", "subject", "opened"),
+    partition=("name", "subject", "opened"),
+)
+
+HEALTH = Table(
+    "health",
+    "Warning signs of the process itself, a row a night and sign.",
+    {
+        "cutoff": CUTOFF,
+        "sign": text("what is measured; limits stand in [health]"),
+        "value": Column("number", "the figure, in the sign's unit; empty where nothing can be said", null=True),
+        "unit": text("unit of value, threshold and trend"),
+        "threshold": Column("number", "largest value that is in order; empty: there is no limit", null=True),
+        "breached": Column("flag", "the value is above the threshold"),
+        "trend": Column(
+            "number", "mean of the last 4 weeks less that of the 4 before; empty: too few nights", null=True
+        ),
+        "message": text("what was found, in plain words"),
+        "run_id": RUN_ID,
+    },
+    key=("cutoff", "sign"),
+    partition=("cutoff",),
+)
+
 WAREHOUSE = (
-    FORECASTS, FORECAST_LEVELS, FORECAST_SUMS, FORECASTS_WITHDRAWN, BACKTESTS, SCORES, LOST_DEMAND, DRIFT,
-    MODEL_PROMOTIONS, JUDGEMENTS, QUALITY, QUARANTINE, RUNS,
+    FORECASTS, FORECAST_LEVELS, FORECAST_SUMS, FORECASTS_WITHDRAWN, BACKTESTS, SCORES, SERIES_SCORES, SCORE_TRENDS,
+    LOST_DEMAND, DRIFT, EXCEPTIONS, EXPLANATIONS, MODEL_PROMOTIONS, JUDGEMENTS, QUALITY, QUARANTINE, RUNS, HEALTH,
+    ALERTS,
 )  # fmt: skip
 
-# ---------------------------------------------------------------- lake
-
-_ITEM = text("item")
-_STORE = text("store; empty where the business has none")
-_DATE = Column("date", "business day, or first day of the period for ready periods")
-
-SALES = Table(
-    "sales",
-    "Clean sales, one row a series and day; each version of the table is a snapshot.",
-    {
-        "item": _ITEM,
-        "store": _STORE,
-        "ds": _DATE,
-        "y": Column("number", "units sold, returns by policy", "units a day"),
-    },
-    key=("item", "store", "ds"),
+VIEWS = (
+    View(
+        "forecasts_latest",
+        "The newest published vintage: the rows of `forecasts` with the newest cutoff, one a series and period.",
+        FORECASTS,
+    ),
+    View("health_latest", "The newest row of `health` for every sign.", HEALTH, each=("sign",)),
 )
-PRICES = Table(
-    "prices",
-    "Prices, valid from a day until the next row.",
-    {
-        "item": _ITEM,
-        "store": text("store; empty = all"),
-        "ds": _DATE,
-        "price": Column("number", "price", "money a unit"),
-    },
-    key=("item", "store", "ds"),
-)
-PROMOTIONS = Table(
-    "promotions",
-    "Promotions by day.",
-    {
-        "item": _ITEM,
-        "store": text("store; empty = all"),
-        "ds": _DATE,
-        "value": Column("number", "1, or the depth of the discount as a share"),
-    },
-    key=("item", "store", "ds"),
-)
-EVENTS = Table("events", "Named days.", {"ds": _DATE, "event": text("name")}, key=("ds", "event"))
-STOCK = Table(
-    "stock",
-    "Days on which an item was out of stock; every other day it was in stock.",
-    {"item": _ITEM, "store": _STORE, "ds": _DATE, "in_stock": Column("flag", "could be bought")},
-    key=("item", "store", "ds"),
-)
-SIGNALS = Table(
-    "signals",
-    "Further signals by date.",
-    {
-        "signal": text("name of the signal"),
-        "item": text("item; empty = all"),
-        "store": text("store; empty = all"),
-        "group": text("value of the attribute in `by`; empty = all"),
-        "ds": Column("date", "date; empty for a static signal", null=True),
-        "value": Column("number", "value, in the signal's own unit"),
-    },
-    key=("signal", "item", "store", "group", "ds"),
-)
-# items and stores carry whatever attributes the business has, so they have no fixed columns.
-LAKE = (SALES, PRICES, PROMOTIONS, EVENTS, STOCK, SIGNALS)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from forecasting.data.blocks import blocks, release
 from forecasting.data.hierarchy import Level, levels
 from forecasting.data.panel import Panel
 
@@ -45,6 +46,26 @@ def scales(y: Array, season: int = 1, squared: bool = False) -> NDArray[np.float
     count = seen.sum(axis=1)
     scale = error.sum(axis=1, dtype=np.float64) / np.maximum(count, 1)
     return np.where((count > 0) & (scale > 0), scale, np.nan)
+
+
+def scales_at(y: Array, season: int, ends: Sequence[int]) -> NDArray[np.float64]:
+    """(n, len(ends)): `scales` of the first so many periods, for rising `ends`, in one pass over the history."""
+    result = np.empty((len(y), len(ends)))
+    for part in blocks(len(y)):
+        block = y[part]
+        begun = np.maximum.accumulate(np.nan_to_num(block) > 0, axis=1)
+        error = np.abs(block[:, season:] - block[:, :-season])
+        seen = np.isfinite(error) & begun[:, :-season]
+        error[~seen] = 0
+        total, count, known = np.zeros(len(block)), np.zeros(len(block)), 0
+        for column, end in enumerate(ends):
+            new = slice(known, max(end - season, 0))
+            total += error[:, new].sum(axis=1, dtype=np.float64)
+            count += seen[:, new].sum(axis=1)
+            result[part, column] = np.where(total > 0, total / np.maximum(count, 1), np.nan)
+            known = new.stop
+        release(y)
+    return result
 
 
 def _mean_by_row(values: Array, seen: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ from forecasting.steps.run import whole_periods
 from forecasting.stores.warehouse import Warehouse
 
 HEAD = 5
+TOLD = ("extract", "train", "forecast", "monitor")
 
 
 def tell(settings: Settings, cutoff: date, console: Console) -> None:
@@ -33,8 +34,8 @@ def tell(settings: Settings, cutoff: date, console: Console) -> None:
         better = 1 - accuracy["champion"] / accuracy["seasonal_naive"]
         line = f"accuracy   backtest {accuracy['metric']} {accuracy['champion']:.3f}, seasonal naive "
         _print(console, f"{line}{accuracy['seasonal_naive']:.3f}: {better:.0%} better")
-    runs = warehouse.read(RUNS, cutoff=pd.Timestamp(whole_periods(settings, cutoff))).sort_values("started_at")
-    newest = runs.drop_duplicates("step", keep="last")
+    runs = warehouse.read(RUNS, cutoff=pd.Timestamp(whole_periods(settings, cutoff)), step=TOLD)
+    newest = runs.sort_values("started_at").drop_duplicates("step", keep="last")
     seconds = ", ".join(f"{row.step} {row.seconds:.1f}" for row in newest.itertuples())
     _print(console, f"seconds    {seconds}")
     for name, place in facts["places"].items():

@@ -24,7 +24,9 @@ def cold_start(panel: Panel, forecast: Forecast, rows: NDArray[np.intp] | None =
     attribute or level with the series and were observed in the newest eight seasons. The rest stays as it is.
     """
     wanted = np.arange(len(panel.y)) if rows is None else rows
-    empty = ~np.isfinite(panel.y[wanted]).any(axis=1)
+    lately = panel.y[:, -SEASONS * panel.frequency.season :]
+    empty = np.asarray(~np.isfinite(lately[wanted]).any(axis=1))
+    empty[empty] = ~np.isfinite(panel.y[wanted[empty]]).any(axis=1)  # the whole history of few series
     if not empty.any():
         return forecast
     mean, status, reason = forecast.mean.copy(), forecast.status.copy(), forecast.reason.copy()

@@ -18,6 +18,7 @@ from forecasting.models.coldstart import cold_start
 from forecasting.settings import Settings
 
 SPEC_FILE = "seasonal_mean.json"
+LATELY = 4  # newest seasons in which nearly every place has been observed
 CYCLES = 4  # newest seasons that a yearly profile is measured on
 # Seasons of "no profile" that the common profile is averaged with, and seasons of the common profile that a series'
 # own is: one series' few years are mostly noise (weekly VN2: WAPE 0.53 against 0.57 with its own alone).
@@ -41,10 +42,13 @@ class SeasonalNaive:
     def predict(self, panel: Panel, horizon: int, rows: NDArray[np.intp] | None = None) -> Forecast:
         """Repeat the last season, filled from earlier ones; a series never observed gets a cold start."""
         y = panel.y if rows is None else panel.y[rows]
-        blocks = _seasons(y, panel.frequency.season)
-        last = _newest(np.moveaxis(blocks, 1, 2))
-        newest = _newest(y)[:, None]
-        mean = np.where(np.isfinite(last), last, newest)[:, np.arange(horizon) % panel.frequency.season]
+        season = panel.frequency.season
+        last = _newest(np.moveaxis(_seasons(y[:, -LATELY * season :], season), 1, 2))
+        gap = ~np.isfinite(last).all(axis=1)
+        if gap.any():  # few series: the whole history is only looked through for them
+            older = _newest(np.moveaxis(_seasons(y[gap], season), 1, 2))
+            last[gap] = np.where(np.isfinite(older), older, _newest(y[gap])[:, None])
+        mean = last[:, np.arange(horizon) % season]
         return cold_start(panel, Forecast.ok(_positive(mean)), rows)
 
     def save(self, folder: Path) -> None:

@@ -6,6 +6,7 @@ The statement is built from reflected columns (quoted) and bound dates; rows com
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
@@ -19,6 +20,7 @@ from pandas.api.types import union_categoricals
 from forecasting.errors import SourceError, some
 from forecasting.sections import DateKey, SqlSource
 from forecasting.settings import Settings
+from forecasting.sources.deadline import Deadline
 from forecasting.sources.mapping import CODE, Selection
 
 CHUNK = 100_000  # rows fetched at a time
@@ -94,6 +96,10 @@ class SqlTable:
             f"Make a view that casts it, or, where it is the code of a period, declare extract.{self._name}.dates."
         )
 
+    @property
+    def _seconds(self) -> float:
+        return self._source.timeout_seconds if isinstance(self._source, SqlSource) else math.inf
+
     def _place(self, table: str | None) -> str:
         return f"Table {table} of source {self._table.source}"
 
@@ -101,11 +107,18 @@ class SqlTable:
     def _engine(self) -> Iterator[sa.Engine]:
         """An engine for one reading; what goes wrong in the database is told without its password."""
         engine = self._open()
+        deadline = Deadline(engine, self._seconds)
         try:
             yield engine
         except sa.exc.SQLAlchemyError as error:
             cause = str(getattr(error, "orig", None) or error).strip()
             address = engine.url.render_as_string(hide_password=True)
+            if deadline.passed:
+                raise SourceError(
+                    f"Source {self._table.source} ({address}) did not deliver {self._table.table} within "
+                    f"{self._seconds:g} s (sources.{self._table.source}.timeout_seconds) and was given up: {cause} "
+                    "Is something locked, or the server busy or gone?"
+                ) from error
             raise SourceError(
                 f"Source {self._table.source} ({address}) cannot be read: {cause} "
                 f"Check sources.{self._table.source}.url, that the database runs, and the rights of its user."
@@ -119,7 +132,8 @@ class SqlTable:
             raise SourceError(f"sources.{name} is of kind {self._source.kind}, not sql.")
         try:
             url = sa.make_url(self._source.url)
-            arguments = {"connect_timeout": 10} if url.get_backend_name() == "postgresql" else {}
+            patience = min(10, math.ceil(self._seconds))
+            arguments = {"connect_timeout": patience} if url.get_backend_name() == "postgresql" else {}
             engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args=arguments)
         except (sa.exc.ArgumentError, ImportError) as error:
             # The text of the error may hold the address, and that one a password.

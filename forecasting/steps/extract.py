@@ -16,10 +16,11 @@ from forecasting.data.blocks import lean
 from forecasting.data.build import build_panel
 from forecasting.data.frequency import Frequency
 from forecasting.data.gates import gates
+from forecasting.data.lake_tables import EVENTS, PRICES, PROMOTIONS, SIGNALS, STOCK
 from forecasting.data.pieces import Pieces
 from forecasting.data.quality import Known, goes_on_until, screen_attributes, screen_by_item, screen_sales, screen_table
 from forecasting.data.sieve import Screened
-from forecasting.data.tables import EVENTS, PRICES, PROMOTIONS, QUALITY, QUARANTINE, SIGNALS, STOCK
+from forecasting.data.tables import QUALITY, QUARANTINE
 from forecasting.errors import DataQualityError
 from forecasting.settings import Settings
 from forecasting.sources import open_source
@@ -80,13 +81,14 @@ def extract(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -
                 + "\nSee the tables quality and quarantine; limits are in [screen]."
             )
         snapshot = lake.commit(cutoff, sales, since, night.tables)
+        outcome.snapshot = snapshot.id
         del sales
         night.tables.clear()  # what is built from is what was committed
         count, periods = _build(lake, settings, cutoff, snapshot)
         tell(f"panel: {count:,} series x {periods:,} periods, snapshot {snapshot.id}")
         _publish_quality(settings, night, cutoff, snapshot.id, run)
         quarantined = len(night.quarantined[-1])
-        outcome.snapshot, outcome.rows = snapshot.id, read
+        outcome.rows = read
         outcome.message = f"{read - quarantined:,} of {read:,} sales rows clean, {count:,} series"
         return {
             "cutoff": cutoff.isoformat(),
@@ -114,11 +116,14 @@ def _read_sales(settings: Settings, night: _Night, known: Known, since: date | N
     raw = source.read(since, known.cutoff)
     if rules.future_days is not None:
         later = source.read(known.future_from.date() + timedelta(days=1), None)
-        days = days_of(later["ds"])  # without one: it came with the first reading
+        days = days_of(later["ds"])
         gap = GAPS[settings.panel.frequency[0]]
         newest = goes_on_until(days_of(raw["ds"]), days, known.future_from.date(), gap)
         known = replace(known, newest=newest)
-        later = later[days > pd.Timestamp(newest) + pd.Timedelta(days=rules.future_days)]
+        # Without a day a row came with the first reading too, unless it looks like a later one, as 2026-13-01 does.
+        undated = raw.loc[days_of(raw["ds"]).isna(), "ds"]
+        missed = days.isna() & later["ds"].notna() & ~later["ds"].isin(undated.unique())
+        later = later[(days > pd.Timestamp(newest) + pd.Timedelta(days=rules.future_days)) | missed]
         if len(later):
             raw = pd.concat([raw, later], ignore_index=True)
     screen = partial(screen_sales, table=table, rules=rules, known=known)

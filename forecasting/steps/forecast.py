@@ -12,17 +12,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from structlog.contextvars import bound_contextvars
 
 from forecasting import models
 from forecasting.data.blocks import lean
 from forecasting.data.panel import Panel
 from forecasting.data.tables import FORECAST_LEVELS, FORECAST_SUMS, FORECASTS, FORECASTS_WITHDRAWN
-from forecasting.errors import ArtifactError, PublishError, SettingsError, some
+from forecasting.errors import PublishError, SettingsError, some
 from forecasting.models.blend import Blend
 from forecasting.models.calibrations import Calibrations
 from forecasting.settings import Settings
 from forecasting.steps import vintage
 from forecasting.steps.run import Run, now, record, whole_periods
+from forecasting.steps.serving import servable
 from forecasting.stores.changes import Change, Stream
 from forecasting.stores.lake import Lake
 from forecasting.stores.registry import Registry, Version
@@ -55,14 +57,8 @@ def plan(settings: Settings, cutoff: date) -> list[dict[str, Any]]:
 
 def _servable(registry: Registry, cutoff: date) -> tuple[Version, str]:
     """The newest champion whose folder can be trusted, and why a newer one cannot."""
-    refused: list[str] = []
-    for champion in registry.champions(cutoff):
-        try:
-            models.load(registry.fetch(champion.version))
-        except ArtifactError as error:
-            log.exception("Champion %s is refused, the one before it stands in", champion.version)
-            refused.append(f"champion {champion.version} is refused ({error})")
-            continue
+    champion, refused = servable(registry, cutoff)
+    if champion is not None:
         return champion, "; ".join(refused)[:500]
     if refused:
         raise PublishError(f"No champion can be loaded, and nothing is published: {some(refused)} Train again.")
@@ -80,17 +76,18 @@ def predict(
     lake = Lake(settings.lake)
     panel = lake.read_panel(whole_periods(settings, cutoff))
     rows = _wanted(settings, panel)[shard["start"] : shard["stop"]]
-    version = str(shard["version"])
-    model = models.load(Registry(settings.mlflow).fetch(version))
-    forecast = model.predict(panel, settings.panel.horizon, rows)
-    if shard.get("refused"):
-        forecast = forecast.fallen_back(f"{shard['refused']}; version {version} stands in")
-    parts = vintage.tables(
-        panel, forecast, rows, vintage.Origin(str(shard["model"]), version, panel.snapshot, run.run_id)
-    )
-    lake.write_staged(panel.cutoff, run.run_id, int(shard["shard"]), parts)
-    tell(f"shard {shard['shard']}: {len(rows):,} series with version {version} ({shard['model']})")
-    return {"shard": int(shard["shard"]), "rows": forecast.mean.size, "version": version}
+    with bound_contextvars(snapshot=panel.snapshot):
+        version = str(shard["version"])
+        model = models.load(Registry(settings.mlflow).fetch(version))
+        forecast = model.predict(panel, settings.panel.horizon, rows)
+        if shard.get("refused"):
+            forecast = forecast.fallen_back(f"{shard['refused']}; version {version} stands in")
+        parts = vintage.tables(
+            panel, forecast, rows, vintage.Origin(str(shard["model"]), version, panel.snapshot, run.run_id)
+        )
+        lake.write_staged(panel.cutoff, run.run_id, int(shard["shard"]), parts)
+        tell(f"shard {shard['shard']}: {len(rows):,} series with version {version} ({shard['model']})")
+        return {"shard": int(shard["shard"]), "rows": forecast.mean.size, "version": version}
 
 
 def publish(settings: Settings, cutoff: date, run: Run) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from forecasting.models.blend import Blend
 from forecasting.models.calibrations import Calibrations
 from forecasting.models.naive import SeasonalNaive
 from forecasting.settings import Settings
+from forecasting.steps.serving import loaded, servable
 from forecasting.stores.registry import Registry, Version
 
 LEAST = {"D": 7, "W": 4, "M": 2}  # periods that neither has seen
@@ -24,16 +25,19 @@ def trained(settings: Settings, contest: Contest, choice: Choice, registry: Regi
     """The verdict on what a training has chosen.
 
     The challenger stands trial as it would have been trained when the champion was: its weights from the folds that
-    had ended by then, its models fitted to what was known then. So neither has seen what they are compared on.
+    had ended by then, its models fitted to what was known then. So neither has seen what they are compared on. A
+    champion that cannot be trusted is no rival: the one before it is, or there is none.
     """
-    panel, live = contest.panel, registry.champion(contest.panel.cutoff)
+    panel = contest.panel
+    live, refused = servable(registry, panel.cutoff)
     if live is None:
         reason = f"first champion: {settings.train.metric} {choice.value:.4f}, seasonal naive {naive:.4f}"
+        reason = "; ".join([reason, *refused])[:1000]
         return Verdict(promote=True, reason=reason, challenger=choice.value, champion=float("nan"), naive=naive)
     known = max(panel.position(live.cutoff), contest.plan.folds[-1])
     if (early := _too_early(settings, panel, known, live)) is not None:
         return early
-    return compared(settings, panel, _trial(settings, contest, choice, known), _loaded(registry, live), known)
+    return compared(settings, panel, _trial(settings, contest, choice, known), loaded(registry, live), known)
 
 
 def shadowed(settings: Settings, panel: Panel, shadow: Version, live: Version, registry: Registry) -> Verdict:
@@ -41,7 +45,7 @@ def shadowed(settings: Settings, panel: Panel, shadow: Version, live: Version, r
     known = max(panel.position(live.cutoff), panel.position(shadow.cutoff))
     if (early := _too_early(settings, panel, known, live)) is not None:
         return early
-    return compared(settings, panel, _loaded(registry, shadow), _loaded(registry, live), known)
+    return compared(settings, panel, loaded(registry, shadow), loaded(registry, live), known)
 
 
 def compared(settings: Settings, panel: Panel, challenger: Forecaster, champion: Forecaster, known: int) -> Verdict:
@@ -99,7 +103,3 @@ def _trial(settings: Settings, contest: Contest, choice: Choice, known: int) -> 
 def _only(test: Backtest, folds: Sequence[int]) -> Backtest:
     """The backtest of some of its folds."""
     return replace(test, cutoffs=tuple(test.cutoffs[k] for k in folds), means=[test.means[k] for k in folds])
-
-
-def _loaded(registry: Registry, version: Version) -> Forecaster:
-    return models.load(registry.fetch(version.version))

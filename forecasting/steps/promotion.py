@@ -26,20 +26,13 @@ PROMOTED, WAITING, KEPT = "promoted", "waiting", "kept"
 def settle(settings: Settings, version: str, verdict: Verdict, live: Version | None, cutoff: date, run: Run) -> str:
     """Do what the verdict says with a registered version; returns the decision: promoted, waiting or kept.
 
-    The first champion needs no person: without one there would be no forecast.
+    The first champion needs no person: without one there would be no forecast. The tables are written first and the
+    version's state last, so that one without a state is known to have been interrupted.
     """
     registry, rival = Registry(settings.mlflow), live.version if live else ""
-    description = markdown(verdict.rows, verdict.reason, rival)
     decision = KEPT
-    if verdict.promote and settings.train.approval == "person" and live is not None:
-        decision = WAITING
-        registry.mark(version, "waiting", verdict.reason, description)
-    elif verdict.promote:
-        decision = PROMOTED
-        registry.mark(version, "champion", verdict.reason, description)
-        registry.promote(version, verdict.reason)
-    else:
-        registry.mark(version, "shadow" if verdict.narrow else "rejected", verdict.reason, description)
+    if verdict.promote:
+        decision = WAITING if settings.train.approval == "person" and live is not None else PROMOTED
     figures = {
         "metric": settings.train.metric,
         "challenger_value": _finite(verdict.challenger),
@@ -50,7 +43,23 @@ def settle(settings: Settings, version: str, verdict: Verdict, live: Version | N
     if len(verdict.rows):
         changes.append(judgement(verdict, cutoff, version, rival, run))
     Warehouse(settings.warehouse).publish(changes)
+    description = markdown(verdict.rows, verdict.reason, rival)
+    if decision == PROMOTED:
+        registry.promote(version, verdict.reason, description)
+    else:
+        state = WAITING if decision == WAITING else "shadow" if verdict.narrow else "rejected"
+        registry.mark(version, state, verdict.reason, description)
     return decision
+
+
+def discard_interrupted(settings: Settings, cutoff: date) -> list[str]:
+    """Reject what trainings of this cutoff left without an end, and take back what they had written; which ones."""
+    registry = Registry(settings.mlflow)
+    left = [one.version for one in registry.versions() if not one.state and one.cutoff == cutoff]
+    for version in left:
+        Warehouse(settings.warehouse).remove([(one, {"version": version}) for one in (MODEL_PROMOTIONS, JUDGEMENTS)])
+        registry.discard(version, "its training was interrupted")
+    return left
 
 
 def question(settings: Settings, cutoff: date) -> dict[str, Any] | None:
@@ -94,13 +103,14 @@ def decide(settings: Settings, cutoff: date, version: str, answer: Answer, run: 
             )
         reason = f"{'approved' if answer.approved else 'not approved'} by {answer.by}"
         reason += f": {answer.note}" if answer.note else ""
+        decision, rival = PROMOTED if answer.approved else KEPT, live.version if live else ""
+        told = {"champion": rival, "by": answer.by, "reason": reason, "note": answer.note}
+        Warehouse(settings.warehouse).publish([decided(run, cutoff, version, decision, **told)])
+        # Last, so that a run that was interrupted before still finds it waiting when it is tried again.
         if answer.approved:
             registry.promote(version, reason)
         else:
             registry.mark(version, "shadow", reason)
-        decision, rival = PROMOTED if answer.approved else KEPT, live.version if live else ""
-        told = {"champion": rival, "by": answer.by, "reason": reason, "note": answer.note}
-        Warehouse(settings.warehouse).publish([decided(run, cutoff, version, decision, **told)])
         outcome.model_version, outcome.message = version, reason
         return {"version": version, "promoted": answer.approved, "reason": reason, "cutoff": cutoff.isoformat()}
 

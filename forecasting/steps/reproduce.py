@@ -14,21 +14,19 @@ import numpy as np
 import pandas as pd
 
 from forecasting import models
-from forecasting.data.build import build_panel
 from forecasting.data.panel import Panel
 from forecasting.data.tables import FORECASTS
-from forecasting.errors import PublishError, SettingsError
+from forecasting.errors import PublishError
 from forecasting.models.base import Forecaster
 from forecasting.settings import Settings
-from forecasting.steps import vintage
+from forecasting.steps.rebuild import rebuilt, rows_of
 from forecasting.steps.run import code_version, packages, whole_periods
 from forecasting.steps.train import challenger
-from forecasting.stores.lake import Lake
+from forecasting.steps.vintage import NUMBERS
 from forecasting.stores.manifest import write_manifest
 from forecasting.stores.registry import Registry
 from forecasting.stores.warehouse import Warehouse
 
-NUMBERS = ("mean", *vintage.QUANTILE_COLUMNS)
 log = logging.getLogger(__name__)
 Tell = Callable[[str], None]
 
@@ -47,7 +45,7 @@ def reproduce(settings: Settings, cutoff: date, retrain: bool = False, tell: Tel
         raise PublishError(f"No vintage of cutoff {cutoff} was published; the newest are: {known}.")
     parts = []
     for (version, snapshot), rows in published.groupby(["model_version", "snapshot"]):
-        panel = _panel(settings, cutoff, str(snapshot))
+        panel = rebuilt(settings, cutoff, str(snapshot))
         tell(f"{snapshot}: {len(panel.y):,} series, version {version}")
         parts.append(_compared(rows, panel, models.load(Registry(settings.mlflow).fetch(str(version)))))
     off = np.concatenate(parts)
@@ -68,19 +66,9 @@ def reproduce(settings: Settings, cutoff: date, retrain: bool = False, tell: Tel
     return facts
 
 
-def _panel(settings: Settings, cutoff: date, snapshot: str) -> Panel:
-    """Built anew from the tables of the snapshot, not the panel that was kept."""
-    lake = Lake(settings.lake)
-    names = ("sales", *lake.find(snapshot).versions)
-    return build_panel({name: lake.read(snapshot, name) for name in names}, settings, cutoff, snapshot)
-
-
 def _compared(rows: pd.DataFrame, panel: Panel, model: Forecaster) -> np.ndarray:
     """(n_rows, n_numbers) made again less published; as stored, that is as float64 of a float32."""
-    index = pd.Index(panel.unique_ids)
-    where = index.get_indexer(pd.Index(rows["unique_id"]))
-    if (where < 0).any():
-        raise SettingsError("The panel of these settings lacks series that were published: use the settings of then.")
+    where = rows_of(panel, rows["unique_id"])
     wanted = np.unique(where)
     forecast = model.predict(panel, int(rows["horizon"].max()), wanted)
     quantiles = forecast.quantiles
@@ -93,27 +81,35 @@ def _compared(rows: pd.DataFrame, panel: Panel, model: Forecaster) -> np.ndarray
 
 
 def _retrained(settings: Settings, version: str, tell: Tell) -> dict[str, Any]:
-    """One version trained again from its snapshot; where its folder differs, what else does, and by how much."""
+    """One version trained again from its snapshot.
+
+    Keys: version, equal (the same folder, byte for byte), digest and registered (of the folders), differs (code,
+    settings and packages that are others than then, each then and now), moved (share of the units forecast that is
+    elsewhere now) and largest_move (of one series and period, in units).
+    """
     registry = Registry(settings.mlflow)
     known = registry.version(version)
-    panel = _panel(settings, known.cutoff, known.tags["snapshot"])
+    panel = rebuilt(settings, known.cutoff, known.tags["snapshot"])
     final = challenger(settings, panel, tell).final
     with tempfile.TemporaryDirectory(prefix="again-") as place:
         folder = Path(place) / "model"
         models.save(final, folder)
         digest = write_manifest(folder)
-    found: dict[str, Any] = {"version": version, "digest": digest, "registered": known.tags.get("manifest", "")}
-    found["equal"] = digest == found["registered"]
-    if not found["equal"]:
+    equal, moved, largest = digest == known.tags.get("manifest", ""), 0.0, 0.0
+    if not equal:
         before = models.load(registry.fetch(version)).predict(panel, settings.panel.horizon).mean
-        after = final.predict(panel, settings.panel.horizon).mean
-        moved = float(np.abs(after - before).sum() / max(float(np.abs(before).sum()), 1e-12))
-        found |= {"moved": moved, "differs": _differs(settings, known.tags)}
-    return found
+        off = np.abs(final.predict(panel, settings.panel.horizon).mean - before)
+        moved, largest = float(off.sum() / max(float(np.abs(before).sum()), 1e-12)), float(off.max())
+    return {
+        "version": version, "equal": equal, "digest": digest, "registered": known.tags.get("manifest", ""),
+        "differs": _differs(settings, known.tags), "moved": moved, "largest_move": largest,
+    }  # fmt: skip
 
 
-def _differs(settings: Settings, tags: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """What made the model then and now, where that is not the same."""
+def _differs(settings: Settings, tags: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """What made the model `then` and what would `now`, by name, where that is not the same."""
     then = {"code": tags.get("code", ""), "settings": tags.get("settings", "")} | json.loads(tags.get("packages", "{}"))
     now = {"code": code_version(), "settings": settings.digest()} | packages()
-    return {name: (str(then.get(name, "")), str(now[name])) for name in now if then.get(name) != now[name]}
+    return {
+        name: {"then": str(then.get(name, "")), "now": str(now[name])} for name in now if then.get(name) != now[name]
+    }

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from forecasting.data import tables
+from forecasting.data.schema import Table
 from forecasting.settings import Settings
 from forecasting.steps.run import Run, now, record, whole_periods
 from forecasting.stores.lake import Lake
@@ -21,7 +22,9 @@ VINTAGE = (
     tables.FORECASTS, tables.FORECAST_LEVELS, tables.FORECAST_SUMS, tables.FORECASTS_WITHDRAWN, tables.LOST_DEMAND,
 )  # fmt: skip
 RECORDS = (
-    tables.RUNS, tables.QUALITY, tables.QUARANTINE, tables.BACKTESTS, tables.JUDGEMENTS, tables.SCORES, tables.DRIFT,
+    tables.RUNS, tables.QUALITY, tables.QUARANTINE, tables.BACKTESTS, tables.JUDGEMENTS, tables.SCORES,
+    tables.SERIES_SCORES, tables.SCORE_TRENDS, tables.HEALTH, tables.DRIFT,
+    tables.EXCEPTIONS, tables.EXPLANATIONS,
 )  # fmt: skip
 YOUNG = timedelta(days=2)  # what was written since may belong to a backfill that still runs
 CHAMPIONS = 2  # newest ones: today's, and the one before that stands in for it
@@ -56,9 +59,9 @@ def clean(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info, dry
     with record(settings, run, "retention", cutoff) as outcome:
         warehouse, lake, registry = Warehouse(settings.warehouse), Lake(settings.lake), Registry(settings.mlflow)
         for day in old.vintages:  # each whole or not at all
-            outcome.rows = (outcome.rows or 0) + warehouse.remove([(one, _of(day)) for one in VINTAGE])
+            outcome.rows = (outcome.rows or 0) + warehouse.remove([(one, _of(one, day)) for one in VINTAGE])
         for day in old.records:
-            outcome.rows = (outcome.rows or 0) + warehouse.remove([(one, _of(day)) for one in RECORDS])
+            outcome.rows = (outcome.rows or 0) + warehouse.remove([(one, _of(one, day)) for one in RECORDS])
         for version in old.models:
             registry.remove(version)
         facts["files"] = lake.remove(old.snapshots)
@@ -105,5 +108,6 @@ def _models(settings: Settings, newest: date, made: set[str], moment: datetime) 
     return [one.version for one in reversed(versions) if goes(one)], stay
 
 
-def _of(day: date) -> Mapping[str, Any]:
-    return {"cutoff": pd.Timestamp(day)}
+def _of(table: Table, day: date) -> Mapping[str, Any]:
+    """The rows of a night's cutoff; what is scored over many vintages has only the cutoff of the actuals."""
+    return {"cutoff" if "cutoff" in table.columns else "scored_at": pd.Timestamp(day)}

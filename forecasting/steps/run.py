@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 import subprocess
 import time
@@ -15,21 +16,28 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from structlog.contextvars import bind_contextvars, bound_contextvars
 
 import forecasting
 from forecasting.data.frequency import Frequency
 from forecasting.data.tables import RUNS
+from forecasting.errors import ForecastingError
 from forecasting.settings import Settings
 from forecasting.stores.warehouse import Warehouse
 
+log = logging.getLogger(__name__)
 COMPUTING = ("lightgbm", "numpy", "pandas", "scipy", "statsmodels")
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run of the orchestrator or of the command line; its id stands in every row that it writes."""
+    """One run of the orchestrator or of the command line; its id stands in every row that it writes.
+
+    steps: rows of RUNS of the steps that it has done here, in their order.
+    """
 
     run_id: str
+    steps: list[dict[str, Any]] = field(default_factory=list, compare=False)
 
 
 @dataclass
@@ -42,6 +50,11 @@ class Outcome:
     outcome: str = "done"
     message: str = ""
     details: dict[str, Any] = field(default_factory=dict)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if name == "snapshot" and value:
+            bind_contextvars(snapshot=value)  # from here on, in every line of the log
 
 
 @cache
@@ -80,16 +93,15 @@ def whole_periods(settings: Settings, cutoff: date) -> date:
 
 @contextmanager
 def record(settings: Settings, run: Run, step: str, cutoff: date) -> Iterator[Outcome]:
-    """Write the step's row in RUNS when it ends, well or not; the error itself goes on."""
+    """Write the step's row in RUNS when it ends, well or not; the error itself goes on.
+
+    Meanwhile every line of the log carries run, step, cutoff and, once it is known, snapshot. Where the row of a failed
+    step cannot be written either, that is only logged: the error that came first is told.
+    """
     outcome = Outcome()
     started_at, clock = now(), time.perf_counter()
-    try:
-        yield outcome
-    except BaseException as error:
-        outcome.outcome = "failed"
-        outcome.message = f"{type(error).__name__}: {error}"[:2000]
-        raise
-    finally:
+
+    def write() -> None:
         row = {
             "run_id": run.run_id,
             "step": step,
@@ -104,4 +116,21 @@ def record(settings: Settings, run: Run, step: str, cutoff: date) -> Iterator[Ou
             "settings": settings.digest(),
             "code": code_version(),
         }
-        Warehouse(settings.warehouse).replace(RUNS, pd.DataFrame([row]), run_id=run.run_id, step=step)
+        warehouse, key = Warehouse(settings.warehouse), {"run_id": run.run_id, "step": step}
+        before = warehouse.read(RUNS, ["attempt"], **key)["attempt"].fillna(1)
+        row["attempt"] = int(before.iloc[0]) + 1 if len(before) else 1
+        warehouse.replace(RUNS, pd.DataFrame([row]), **key)
+        run.steps.append(row)
+
+    try:
+        with bound_contextvars(run=run.run_id, step=step, cutoff=cutoff.isoformat(), snapshot=None):
+            yield outcome
+    except BaseException as error:
+        outcome.outcome = "failed"
+        outcome.message = f"{type(error).__name__}: {error}"[:2000]
+        try:
+            write()
+        except (ForecastingError, MemoryError) as second:
+            log.warning("The failed step %s has no row in `runs`: %s", step, second)
+        raise
+    write()

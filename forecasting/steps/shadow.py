@@ -8,11 +8,13 @@ from datetime import date
 from typing import Any
 
 from forecasting.data.panel import Panel
+from forecasting.errors import ArtifactError
 from forecasting.evaluation.promotion import Verdict
 from forecasting.settings import Settings
 from forecasting.steps import promotion
 from forecasting.steps.judgement import shadowed
 from forecasting.steps.run import Run, record, whole_periods
+from forecasting.steps.serving import loaded, servable
 from forecasting.stores.lake import Lake
 from forecasting.stores.registry import Registry, Version
 from forecasting.stores.warehouse import Warehouse
@@ -29,9 +31,12 @@ def watch(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -> 
     and decision with the version it fell on, if any.
     """
     cutoff, registry = whole_periods(settings, cutoff), Registry(settings.mlflow)
-    live = registry.champion(cutoff)
+    live, _ = servable(registry, cutoff)
     facts: dict[str, Any] = {"cutoff": cutoff.isoformat(), "watched": 0, "version": None, "decision": None}
     shadows = [one for one in registry.versions() if one.state in ("shadow", "waiting") and one.cutoff <= cutoff]
+    for one in (one for one in shadows if one.promoted):  # interrupted while it was promoted
+        registry.promote(one.version, one.tags["promoted_reason"])
+    shadows = [one for one in shadows if not one.promoted and _trusted(registry, one)]
     if live is None or not shadows:
         tell("no challenger to watch")
         return facts
@@ -54,6 +59,16 @@ def watch(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -> 
             outcome.model_version = best.version
         outcome.message = f"{len(verdicts)} watched" + (f"; {best.version}: {facts['decision']}" if best else "")
         return facts
+
+
+def _trusted(registry: Registry, shadow: Version) -> bool:
+    """Whether its folder is what was registered; where it is not, it is watched no more."""
+    try:
+        loaded(registry, shadow)
+    except ArtifactError as error:
+        registry.mark(shadow.version, "rejected", f"its folder is refused: {error}"[:1000])
+        return False
+    return True
 
 
 def _judged(settings: Settings, panel: Panel, shadow: Version, live: Version, run: Run) -> Verdict:

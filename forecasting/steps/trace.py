@@ -12,22 +12,24 @@ import pandas as pd
 from forecasting import models
 from forecasting.data.panel import Panel
 from forecasting.data.tables import FORECASTS, MODEL_PROMOTIONS, RUNS
-from forecasting.errors import CutoffError, TableError, some
+from forecasting.errors import ArtifactError, TableError, some
 from forecasting.models.blend import Blend
 from forecasting.settings import Settings
+from forecasting.steps import behind
+from forecasting.steps.rebuild import kept_or_rebuilt, rows_of
+from forecasting.steps.vintage import NUMBERS
 from forecasting.stores.lake import Lake
 from forecasting.stores.registry import Registry, Version
 from forecasting.stores.warehouse import Warehouse
-
-NEWEST = 28  # rows of sales that are listed one by one
 
 
 def trace(settings: Settings, unique_id: str, ds: date, cutoff: date | None = None) -> dict[str, Any]:
     """Everything that is known of one published number; the newest vintage that has it, unless told which.
 
-    Keys: forecast, snapshot, digest, model_version, code, settings, run, model, decisions, sales, covariates,
-    explanation (why this number, in units), overrides. Raises TableError where no vintage has this series and day,
-    naming what there is.
+    Keys: forecast, snapshot, digest (its SHA-256), model_version, code, settings (digest), run, model, decisions, panel
+    (kept, or built anew), sales and tables (every row that the features could be made from: steps/behind.py),
+    covariates (of the day, by name), explanation (why this number, in units), digests (of the numbers, the rows and the
+    model), overrides. Raises TableError where no vintage has this series and day, naming what there is.
     """
     warehouse, lake = Warehouse(settings.warehouse), Lake(settings.lake)
     row = _row(warehouse, unique_id, ds, cutoff)
@@ -36,6 +38,9 @@ def trace(settings: Settings, unique_id: str, ds: date, cutoff: date | None = No
     wrote = runs[runs["step"] == "forecast"].iloc[0] if (runs["step"] == "forecast").any() else None
     version = Registry(settings.mlflow).version(str(row["model_version"]))
     decisions = warehouse.read(MODEL_PROMOTIONS, version=version.version).sort_values("decided_at")
+    panel, kept = kept_or_rebuilt(settings, cutoff, snapshot)
+    where = int(rows_of(panel, [unique_id])[0])
+    sales, tables = behind.sales(lake, panel, where), behind.tables(lake, settings, panel, where)
     return {
         "forecast": _filled(row),
         "snapshot": snapshot,
@@ -46,7 +51,17 @@ def trace(settings: Settings, unique_id: str, ds: date, cutoff: date | None = No
         "run": None if wrote is None else _filled(wrote),
         "model": _model(version),
         "decisions": decisions[["cutoff", "decision", "by", "reason", "decided_at"]].to_dict("records"),
-        **_behind(lake, settings, row, version.version),
+        "panel": "kept" if kept else f"built anew from {snapshot} with settings {settings.digest()}",
+        "sales": sales,
+        "tables": tables,
+        "covariates": _covariates(panel, where, ds, settings.panel.horizon),
+        "explanation": _explained(settings, panel, where, ds, version.version),
+        "digests": {
+            "forecast": behind.digest({name: float(row[name]) for name in NUMBERS}),
+            "model": version.tags.get("manifest"),
+            "sales": sales["digest"],
+            **{name: table["rows_digest"] for name, table in tables.items()},
+        },
         "overrides": [],
     }
 
@@ -91,37 +106,16 @@ def _model(version: Version) -> dict[str, Any]:
     }
 
 
-def _behind(lake: Lake, settings: Settings, row: pd.Series, version: str) -> dict[str, Any]:
-    """The rows of sales of the snapshot, the covariates of the day, and what the model made of them."""
-    unique_id, ds, cutoff, snapshot = row["unique_id"], row["ds"].date(), row["cutoff"].date(), str(row["snapshot"])
-    try:
-        panel = lake.read_panel(cutoff, snapshot)
-    except CutoffError as error:
-        return {"sales": {"missing": str(error)}, "covariates": {}, "explanation": []}
-    where = int(np.flatnonzero(panel.unique_ids == unique_id)[0])
-    item, store = (str(panel.series[name].iloc[where]) for name in ("item", "store"))
-    parts = []
-    for piece in lake.pieces(snapshot, "sales"):
-        mine = (piece["item"] == item) & (piece["store"] == store) & (piece["ds"] <= pd.Timestamp(cutoff))
-        parts.append(piece[mine.to_numpy()])
-    rows = pd.concat(parts).sort_values("ds")
-    horizon = settings.panel.horizon
-    sales = {
-        "item": item, "store": store, "rows": len(rows), "units": float(rows["y"].sum()),
-        "first": rows["ds"].min(), "last": rows["ds"].max(),
-        "unobserved_periods": int((~np.isfinite(panel.y[where])).sum()),
-        "newest": rows[["ds", "y"]].tail(NEWEST).to_dict("records"),
-    }  # fmt: skip
-    return {
-        "sales": sales,
-        "covariates": _covariates(panel, where, ds, horizon),
-        "explanation": _explained(settings, panel, where, ds, version),
-    }
-
-
 def _explained(settings: Settings, panel: Panel, where: int, ds: date, version: str) -> list[dict[str, float | str]]:
-    """Units by model and group of features, the largest first: they add up to the mean."""
-    model, horizon = models.load(Registry(settings.mlflow).fetch(version)), settings.panel.horizon
+    """Units by model and group of features, the largest first: they add up to the mean.
+
+    Where the model's folder is not what was registered it is not loaded, and `missing` says so.
+    """
+    horizon = settings.panel.horizon
+    try:
+        model = models.load(Registry(settings.mlflow).fetch(version))
+    except ArtifactError as error:
+        return [{"missing": str(error)}]
     if not isinstance(model, Blend):
         return []
     step = int(panel.future(horizon).get_indexer(pd.DatetimeIndex([pd.Timestamp(ds)]))[0])

@@ -28,6 +28,8 @@ from forecasting.models.calibrations import Calibrations
 from forecasting.settings import Settings
 from forecasting.steps import drift, judgement, promotion
 from forecasting.steps.run import Run, code_version, packages, record, whole_periods
+from forecasting.steps.serving import servable
+from forecasting.stores.folder import Folder
 from forecasting.stores.lake import Lake
 from forecasting.stores.registry import Card, Registry, Version
 from forecasting.stores.warehouse import Warehouse
@@ -49,7 +51,9 @@ def due(settings: Settings, cutoff: date) -> tuple[bool, str]:
     champion = registry.champion(cutoff)
     if champion is None:
         return True, f"no champion trained at or before {cutoff}"
-    newest = max((one.since for one in registry.versions() if one.cutoff <= cutoff), default=champion.since)
+    # A version without a state is what an interrupted training has left.
+    ended = [one.since for one in registry.versions() if one.state and one.cutoff <= cutoff]
+    newest = max(ended, default=champion.since)
     age, every = (cutoff - newest).days, settings.train.every_days
     told = f"the newest training is {age} days old, due at {every} (train.every_days); champion {champion.version}"
     if age < every and settings.drift.train and age >= settings.drift.train_days:
@@ -70,15 +74,17 @@ def train(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -> 
         lake, registry = Lake(settings.lake), Registry(settings.mlflow)
         panel = lake.read_panel(cutoff)
         outcome.snapshot = panel.snapshot
+        for left in promotion.discard_interrupted(settings, cutoff):
+            tell(f"version {left} is what an interrupted training has left: rejected")
         made = challenger(settings, panel, tell)
         choice, final = made.choice, made.final
-        live, baseline = registry.champion(cutoff), _baseline(choice, settings)
+        (live, _), baseline = servable(registry, cutoff), _baseline(choice, settings)
         verdict = judgement.trained(made.settings, made.contest, choice, registry, baseline)
         tell(verdict.reason)
         version = _register(settings, made, verdict)
-        decision = promotion.settle(settings, version.version, verdict, live, cutoff, run)
         table = _table(choice, cutoff, version.version, panel.snapshot, run)
         Warehouse(settings.warehouse).replace(BACKTESTS, table, cutoff=pd.Timestamp(cutoff))
+        decision = promotion.settle(settings, version.version, verdict, live, cutoff, run)
         outcome.model_version, outcome.rows = version.version, len(table)
         outcome.message = f"{final.label}: {decision}; {verdict.reason}"
         return {
@@ -181,6 +187,7 @@ def _register(settings: Settings, made: Challenger, verdict: Verdict) -> Version
         cutoff=panel.cutoff,
         snapshot=panel.snapshot,
         snapshot_digest=Lake(settings.lake).find(panel.snapshot).digest,
+        source=Folder.of(settings.lake).at("sales"),
         params={"train": settings.train.model_dump(mode="json"), "panel": settings.panel.model_dump(mode="json")},
         metrics={name: value for name, value in metrics.items() if np.isfinite(value)},
         tables={"backtest": choice.scores, "backtest_forecasts": _forecasts(contest, largest)},

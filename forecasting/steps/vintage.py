@@ -18,6 +18,7 @@ from forecasting.models.base import QUANTILES, Forecast
 from forecasting.models.calibrations import Calibrations, Spread
 
 QUANTILE_COLUMNS = tuple(f"p{round(level * 100):02d}" for level in QUANTILES)
+NUMBERS = ("mean", *QUANTILE_COLUMNS)
 SERIES = 4096  # of a part: with 28 days some 115,000 rows
 
 

@@ -13,7 +13,7 @@ class Snapshot:
     """One committed state of the data.
 
     id: `sales@<version>`. digest: SHA-256 of the content. rows: sales rows that this commit brought (not the whole
-    table). versions: Delta version of every other table that belongs to it.
+    table). versions, digests: Delta version and SHA-256 of every other table that belongs to it.
     """
 
     id: str
@@ -21,6 +21,7 @@ class Snapshot:
     digest: str
     rows: int
     versions: Mapping[str, int]
+    digests: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -28,14 +29,13 @@ class Commit:
     """A snapshot with what else its Delta commit records.
 
     content: digest of the window that it brought. since: first day of that window, None = everything up to the cutoff.
-    tables: digest of every other table. categorical: columns of the other tables that came as categoricals.
+    categorical: columns of the other tables that came as categoricals.
     """
 
     snapshot: Snapshot
     at: datetime
     since: date | None
     content: str
-    tables: Mapping[str, str]
     categorical: Mapping[str, list[str]]
 
 
@@ -50,7 +50,7 @@ class Kept:
 
 def version_with(commits: Iterable[Commit], name: str, digest: str) -> int | None:
     """Version of the table that already has this content."""
-    return next((one.snapshot.versions.get(name) for one in commits if one.tables.get(name) == digest), None)
+    return next((one.snapshot.versions.get(name) for one in commits if one.snapshot.digests.get(name) == digest), None)
 
 
 def version_of(snapshot_id: str) -> int:
@@ -60,8 +60,7 @@ def version_of(snapshot_id: str) -> int:
 
 def commit_of(version: int, at: datetime, record: Mapping[str, Any]) -> Commit:
     """The commit whose metadata this record is."""
-    snapshot = Snapshot(
-        f"sales@{version}", date.fromisoformat(record["cutoff"]), record["digest"], record["rows"], record["versions"]
-    )
+    cutoff, versions = date.fromisoformat(record["cutoff"]), record["versions"]
+    snapshot = Snapshot(f"sales@{version}", cutoff, record["digest"], record["rows"], versions, record["tables"])
     since = date.fromisoformat(record["since"]) if record["since"] else None
-    return Commit(snapshot, at, since, record["content"], record["tables"], record["categorical"])
+    return Commit(snapshot, at, since, record["content"], record["categorical"])

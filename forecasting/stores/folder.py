@@ -66,7 +66,11 @@ class Folder:
         target = Path(self.at(*parts))
         target.parent.mkdir(parents=True, exist_ok=True)
         half = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-        half.write_bytes(data)
+        try:
+            half.write_bytes(data)
+        except OSError:
+            half.unlink(missing_ok=True)  # on a full disk every block counts
+            raise
         half.replace(target)
 
     def read(self, *parts: str) -> bytes:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.dataset as pads
 
 from forecasting.errors import StoreError
 
@@ -66,6 +68,21 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
         elif kind == "datetime64[ms]":  # what Arrow makes of dates, and Parquet of seconds
             frame[column] = frame[column].astype("datetime64[s]")
     return frame
+
+
+def window(since: date | None, until: date) -> pads.Expression:
+    """Rows of these days, both included; since None: from the first one."""
+    rows = pads.field("ds") <= pa.scalar(until)
+    return rows if since is None else rows & (pads.field("ds") >= pa.scalar(since))
+
+
+def among(schema: pa.Schema, values: Mapping[str, Sequence[str]]) -> pads.Expression | None:
+    """Rows whose column is empty or has one of these values, of the columns that there are; None: all rows."""
+    found = None
+    for name in (name for name in values if name in schema.names):
+        mine = pads.field(name).isin(list(values[name])) | pads.field(name).is_null()
+        found = mine if found is None else found & mine
+    return found
 
 
 def categorical(frame: pd.DataFrame) -> list[str]:

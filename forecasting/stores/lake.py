@@ -12,7 +12,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -30,6 +29,7 @@ from forecasting.stores.commits import Commit, Kept, Snapshot, version_of, versi
 from forecasting.stores.folder import Folder, delta_options
 from forecasting.stores.history import History
 from forecasting.stores.panels import Panels
+from forecasting.stores.scratch import room
 from forecasting.stores.shards import Shards
 
 SALES = ("item", "store", "ds", "y")
@@ -78,7 +78,7 @@ class Lake:
         digests = {name: one.digest for name, one in kept.items()}
         commits = list(self._history.commits())
         same = next((one for one in commits if one.snapshot.cutoff == cutoff), None)
-        if same and same.tables == digests and self._holds(same, sales, since, content):
+        if same and same.snapshot.digests == digests and self._holds(same, sales, since, content):
             return same.snapshot
         versions = {name: one.version for name, one in kept.items() if one.version is not None}
         newest = commits[0].snapshot if commits else None
@@ -159,8 +159,11 @@ class Lake:
             return pd.DataFrame()
         return self._read(table, commit.snapshot.versions[table], commit.categorical[table], columns)
 
-    def pieces(self, snapshot_id: str, table: str) -> Iterator[pd.DataFrame]:
-        """The same rows as `read`, at most PIECE at a time, always in the same order; each with its own categories."""
+    def pieces(self, snapshot_id: str, table: str, **among: Sequence[str]) -> Iterator[pd.DataFrame]:
+        """The same rows as `read`, at most PIECE at a time, always in the same order; each with its own categories.
+
+        among: only rows whose column is empty or has one of these values, `item=["A", "B"]`, where there is the column.
+        """
         commit = self._history.find(snapshot_id)
         if table == "sales":
             version, categorical = version_of(snapshot_id), ["item", "store"]
@@ -169,21 +172,21 @@ class Lake:
         else:
             return
         data = self._dataset(table, version, categorical)
-        columns = list(SALES) if table == "sales" else None
+        columns, rows = list(SALES) if table == "sales" else None, frames.among(data.schema, among)
         # One row group after the other: a scan of the whole decodes a file ahead, 10 million rows that wait to be used.
         for group in (group for file in data.get_fragments() for group in file.split_by_row_group()):
-            for batch in group.to_batches(data.schema, columns=columns, batch_size=PIECE):
+            for batch in group.to_batches(data.schema, columns=columns, filter=rows, batch_size=PIECE):
                 if len(batch):
                     yield frames.to_pandas(pa.Table.from_batches([batch]))
 
     @contextmanager
     def scratch(self) -> Iterator[Scratch]:
-        """Room for matrices that do not fit into memory, which goes away: in the lake's folder where it is local."""
-        place = Path(self._folder.at(".scratch")) if self._folder.local else None
-        if place:
-            place.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=place) as folder:
-            yield Scratch(Path(folder))
+        """Room for matrices that do not fit into memory, which goes away: in the lake's folder where it is local.
+
+        Raises StoreError where there is no such room. What a killed process has left there goes after some days.
+        """
+        with room(Path(self._folder.at(".scratch")) if self._folder.local else None) as scratch:
+            yield scratch
 
     def write_panel(self, panel: Panel) -> str:
         """Keep the panel of its cutoff, in place of an earlier one; gives back where it lies."""
@@ -215,7 +218,7 @@ class Lake:
         """Whether the snapshot already holds exactly these sales in their window."""
         if commit.since == since:
             return commit.content == content
-        rows = _window(since, commit.snapshot.cutoff)
+        rows = frames.window(since, commit.snapshot.cutoff)
         there = self._read("sales", version_of(commit.snapshot.id), ["item", "store"], SALES, rows)
         return len(there) == len(sales) and frames.digest(there) == content
 
@@ -284,8 +287,3 @@ def _sales(sales: pd.DataFrame, since: date | None, cutoff: date) -> pd.DataFram
         raise StoreError(f"Sales of {since or 'the start'} to {cutoff} cannot be committed with other days: {days}.")
     types = {"item": "category", "store": "category", "ds": "datetime64[s]", "y": "float32"}
     return sales[list(SALES)].astype(types)
-
-
-def _window(since: date | None, cutoff: date) -> pads.Expression:
-    rows = pads.field("ds") <= pa.scalar(cutoff)
-    return rows if since is None else rows & (pads.field("ds") >= pa.scalar(since))

@@ -19,7 +19,7 @@ from forecasting.data.blocks import blocks, release
 from forecasting.data.frequency import Frequency
 from forecasting.data.hierarchy import Level, Totals
 from forecasting.data.panel import Matrix, Panel
-from forecasting.errors import CutoffError, some
+from forecasting.errors import CutoffError, StoreError, some
 from forecasting.stores.folder import Folder, quoted
 
 
@@ -30,7 +30,10 @@ class Panels:
         self._folder = folder
 
     def write(self, panel: Panel) -> str:
-        """Arrays first, then the one small file that makes them the panel of this cutoff. The same panel: no-op."""
+        """Arrays first, then the one small file that makes them the panel of this cutoff. The same panel: no-op.
+
+        Raises StoreError where the place takes no more.
+        """
         place = ("panels", f"cutoff={panel.cutoff}")
         arrays, series = _arrays(panel), _parquet(panel.series)
         about = _about(panel, arrays)
@@ -54,7 +57,14 @@ class Panels:
         try:
             return self._load(cutoff, about)
         except FileNotFoundError:  # replaced between the two readings
-            return self._load(cutoff, self._about(cutoff) or about)
+            about = self._about(cutoff) or about
+        try:
+            return self._load(cutoff, about)
+        except FileNotFoundError as error:
+            raise StoreError(
+                f"The panel of cutoff {cutoff} is not whole ({error}): two runs may have written it at once, or files "
+                "were removed. Run extract for this cutoff again."
+            ) from error
 
     def written(self, by: datetime) -> list[tuple[str, ...]]:
         """Places of the panels that were written by a moment; never that of the newest cutoff."""
@@ -127,11 +137,17 @@ class Panels:
                 _save(file, values)
             return
         target = Path(self._folder.at(*parts))
-        target.parent.mkdir(parents=True, exist_ok=True)
         half = target.with_name(f".{uuid.uuid4().hex}")
-        with half.open("wb") as file:
-            _save(file, values)
-        half.replace(target)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with half.open("wb") as file:
+                _save(file, values)
+            half.replace(target)
+        except OSError as error:
+            half.unlink(missing_ok=True)  # on a full disk every block counts
+            raise StoreError(
+                f"The panel cannot be written to {target}: {error}. See lake.path and its disk."
+            ) from error
 
 
 def _save(file: Any, values: NDArray[Any]) -> None:

@@ -11,9 +11,9 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -26,38 +26,11 @@ from forecasting.errors import ArtifactError, StoreError, some
 from forecasting.sections import MlflowSettings
 from forecasting.stores import manifest, tracking
 from forecasting.stores.tracking import Card
+from forecasting.stores.versions import Version, bare, cutoff_of
 
 __all__ = ["Card", "Registry", "Version"]
 ALIAS = "champion"
 PAGE = 200
-
-
-@dataclass(frozen=True)
-class Version:
-    """One registered version. cutoff: last day that it learnt from; name: what people call it, e.g. `lightgbm`."""
-
-    version: str
-    cutoff: date
-    name: str
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)
-    created: datetime = datetime(1970, 1, 1, tzinfo=UTC)  # immutable
-
-    @property
-    def promoted(self) -> bool:
-        """Whether it became champion and was not withdrawn since."""
-        return "promoted" in self.tags
-
-    @property
-    def state(self) -> str:
-        """champion, waiting, shadow, rejected, withdrawn, or empty before any verdict."""
-        return self.tags.get("state", "")
-
-    @property
-    def since(self) -> date:
-        """Cutoff that its age counts from: that of its training, or of the rollback that brought it back."""
-        back = self.tags.get("rolled_back_at")
-        return max(self.cutoff, date.fromisoformat(back)) if back else self.cutoff
 
 
 class Registry:
@@ -83,13 +56,7 @@ class Registry:
                 logged, digest = tracking.log_model(self._client, run_id, folder, card)
                 tags = {**card.tags, "name": card.name, "cutoff": card.cutoff.isoformat(), "snapshot": card.snapshot}
                 self._ensure_model()
-                made = self._client.create_model_version(
-                    self._settings.model,
-                    logged.artifact_location,
-                    run_id=run_id,
-                    model_id=logged.model_id,
-                    tags={**tags, "manifest": digest},
-                )
+                made = tracking.register(self._client, self._settings.model, logged, {**tags, "manifest": digest})
                 ended = "FINISHED"
             finally:
                 self._client.set_terminated(run_id, ended)
@@ -107,7 +74,7 @@ class Registry:
     def champions(self, cutoff: date) -> list[Version]:
         """Promoted versions that were trained at or before the cutoff, newest first: a chain to fall back along."""
         with self._errors():
-            return [_bare(made) for made in self._promoted(cutoff)]
+            return [bare(made) for made in self._promoted(cutoff)]
 
     def version(self, version: str) -> Version:
         """One version with its metrics. Raises StoreError naming those that there are."""
@@ -121,27 +88,49 @@ class Registry:
     def versions(self) -> list[Version]:
         """All versions, newest first, without their metrics (which would cost a call each)."""
         with self._errors():
-            return [_bare(made) for made in sorted(self._search(), key=lambda made: -int(made.version))]
+            return [bare(made) for made in sorted(self._search(), key=lambda made: -int(made.version))]
 
-    def promote(self, version: str, reason: str) -> None:
+    def promote(self, version: str, reason: str, description: str = "") -> None:
         """Tag the version as promoted, and give it the alias `champion` unless a newer-trained version has that.
 
-        So a version that a backfill trained for a past cutoff serves that past and leaves today's champion alone.
+        So a version that a backfill trained for a past cutoff serves that past and leaves today's champion alone. The
+        state comes last: without one, a training has not ended.
         """
         name, now = self._settings.model, datetime.now(UTC).isoformat(timespec="seconds")
         with self._errors():
             made = self._client.get_model_version(name, version)
             live = self._by_alias()
-            self._tag(version, promoted=now, promoted_reason=reason, state="champion")
-            if live is None or _cutoff(live) <= _cutoff(made):
+            if description:
+                self._client.update_model_version(name, version, description)
+            self._tag(version, promoted_reason=reason, promoted=now)
+            if live is None or cutoff_of(live) <= cutoff_of(made):
                 self._client.set_registered_model_alias(name, ALIAS, version)
+            self._tag(version, state="champion")
 
     def mark(self, version: str, state: str, reason: str, description: str = "") -> None:
         """Say what became of a version that is not promoted, and why; the description is Markdown for people."""
         with self._errors():
-            self._tag(version, state=state, verdict=reason)
             if description:
                 self._client.update_model_version(self._settings.model, version, description)
+            self._tag(version, verdict=reason, state=state)
+
+    def discard(self, version: str, reason: str) -> None:
+        """Reject a version whose training did not end; where it was half promoted, that is taken back. Twice = once."""
+        with self._errors():
+            name, made, live = (
+                self._settings.model,
+                self._client.get_model_version(self._settings.model, version),
+                self._by_alias(),
+            )
+            if "promoted" in made.tags:
+                self._client.delete_model_version_tag(name, version, "promoted")
+            if live is not None and live.version == made.version:
+                back = self._promoted(date.max)
+                if back:
+                    self._client.set_registered_model_alias(name, ALIAS, back[0].version)
+                else:
+                    self._client.delete_registered_model_alias(name, ALIAS)
+            self._tag(version, verdict=reason, state="rejected")
 
     def rollback(self, version: str, reason: str, by: str, cutoff: date) -> list[str]:
         """Make an earlier version the champion again; every one promoted with newer training is withdrawn.
@@ -177,8 +166,8 @@ class Registry:
         """
         with self._errors():
             made, live = self._client.get_model_version(self._settings.model, version), self._by_alias()
-            if _bare(made).state in ("", "waiting", "shadow") or (live is not None and live.version == made.version):
-                raise StoreError(f"Version {version} is in use ({_bare(made).state or 'new'}) and is not removed.")
+            if bare(made).state in ("", "waiting", "shadow") or (live is not None and live.version == made.version):
+                raise StoreError(f"Version {version} is in use ({bare(made).state or 'new'}) and is not removed.")
             self._client.delete_model_version(self._settings.model, version)
             tracking.remove(self._client, made)
 
@@ -221,8 +210,8 @@ class Registry:
             self._client.set_model_version_tag(self._settings.model, version, key, value)
 
     def _promoted(self, cutoff: date) -> list[ModelVersion]:
-        fit = [made for made in self._search() if "promoted" in made.tags and _cutoff(made) <= cutoff]
-        return sorted(fit, key=lambda made: (_cutoff(made), int(made.version)), reverse=True)
+        fit = [made for made in self._search() if "promoted" in made.tags and cutoff_of(made) <= cutoff]
+        return sorted(fit, key=lambda made: (cutoff_of(made), int(made.version)), reverse=True)
 
     def _by_alias(self) -> ModelVersion | None:
         try:
@@ -245,8 +234,7 @@ class Registry:
 
     def _version(self, made: ModelVersion) -> Version:
         metrics = self._client.get_run(made.run_id).data.metrics if made.run_id else {}
-        bare = _bare(made)
-        return replace(bare, metrics=dict(metrics))
+        return replace(bare(made), metrics=dict(metrics))
 
     def _download(self, made: ModelVersion, digest: str) -> Path:
         """Where the version's folder is: in place on this machine, or in a private cache that is filled once."""
@@ -288,12 +276,3 @@ class Registry:
                     "Is mlflow.tracking_uri right, the server up, the place writable?",
                 )
             ) from None
-
-
-def _bare(made: ModelVersion) -> Version:
-    created = datetime.fromtimestamp(made.creation_timestamp / 1000, UTC)
-    return Version(str(made.version), _cutoff(made), made.tags.get("name", ""), {}, dict(made.tags), created)
-
-
-def _cutoff(made: ModelVersion) -> date:
-    return date.fromisoformat(made.tags["cutoff"])

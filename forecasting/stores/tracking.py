@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from importlib.metadata import version as installed
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
 
+import mlflow
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import (
@@ -33,10 +36,13 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.models import Model, ModelSignature
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 from mlflow.utils.validation import MAX_DATASET_DIGEST_SIZE, MAX_PARAM_VAL_LENGTH, MAX_PARAMS_TAGS_PER_BATCH
 
 import forecasting
+from forecasting.data.lake_tables import SALES
 from forecasting.sections import MlflowSettings
+from forecasting.stores.commits import version_of
 from forecasting.stores.manifest import write_manifest
 
 if TYPE_CHECKING:
@@ -52,14 +58,15 @@ NUMBERS = ("mean", "p05", "p10", "p25", "p50", "p75", "p90", "p95")
 class Card:
     """What a training says of its model.
 
-    cutoff: last day that it learnt from. snapshot, snapshot_digest: the data's version and SHA-256. params: settings,
-    nested as they like. metrics: by name. tables and figures: kept beside the run as CSV and PNG, by name without
-    suffix. tags: `name` is what people call the model.
+    cutoff: last day that it learnt from. snapshot, snapshot_digest: the data's version and SHA-256. source: address of
+    the table that it is a version of. params: settings, nested as they like. metrics: by name. tables and figures: kept
+    beside the run as CSV and PNG, by name without suffix. tags: `name` is what people call the model.
     """
 
     cutoff: date
     snapshot: str
     snapshot_digest: str
+    source: str = "sales"
     params: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
@@ -101,15 +108,13 @@ def remove(client: MlflowClient, made: ModelVersion) -> None:
 
 
 def describe(client: MlflowClient, run_id: str, card: Card) -> None:
-    """Log everything of the card but the model."""
-    params = [Param(key, value[:MAX_PARAM_VAL_LENGTH]) for key, value in _flat(card.params)]
+    """Log everything of the card but the model and its metrics."""
+    params = [Param(key, value) for key, value in _flat(card.params)]
     for start in range(0, len(params), MAX_PARAMS_TAGS_PER_BATCH):
         client.log_batch(run_id, params=params[start : start + MAX_PARAMS_TAGS_PER_BATCH])
-    now = int(time.time() * 1000)
-    metrics = [Metric(_key(name), float(value), now, 0) for name, value in card.metrics.items()]
     tags = {**card.tags, "cutoff": card.cutoff.isoformat(), "snapshot": card.snapshot}
-    client.log_batch(run_id, metrics=metrics, tags=[RunTag(key, str(value)) for key, value in tags.items()])
-    client.log_inputs(run_id, [_dataset(card)])
+    client.log_batch(run_id, tags=[RunTag(key, str(value)) for key, value in tags.items()])
+    client.log_inputs(run_id, [DatasetInput(_dataset(card), [InputTag("mlflow.data.context", "training")])])
     for name, figure in card.figures.items():
         client.log_figure(run_id, figure, f"figures/{name}.png")
     with tempfile.TemporaryDirectory(prefix="tables-") as place:
@@ -125,7 +130,10 @@ def log_model(client: MlflowClient, run_id: str, folder: Path, card: Card) -> tu
     The pyfunc is made of a script and this package's code ("models from code"), never of a serialized object.
     """
     experiment = client.get_run(run_id).info.experiment_id
-    logged = client.create_logged_model(experiment, name="model", source_run_id=run_id, model_type="forecaster")
+    logged = client.create_logged_model(
+        experiment, name="model", source_run_id=run_id, model_type="forecaster", params=dict(_flat(card.params))
+    )
+    _log_metrics(client, run_id, logged.model_id, card)
     with tempfile.TemporaryDirectory(prefix="pyfunc-") as place:
         source, package, target = Path(place) / "model", Path(place) / "forecasting", Path(place) / "pyfunc"
         shutil.copytree(folder, source)
@@ -144,6 +152,38 @@ def log_model(client: MlflowClient, run_id: str, folder: Path, card: Card) -> tu
         client.log_model_artifacts(logged.model_id, str(target))
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
     return client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY), digest
+
+
+def register(client: MlflowClient, name: str, logged: LoggedModel, tags: Mapping[str, str]) -> ModelVersion:
+    """Make the logged model a version of the registered one, each leading to the other in MLflow."""
+    source = f"models:/{logged.model_id}"
+    with _tracking_at(client.tracking_uri):
+        made = client.create_model_version(name, source, logged.source_run_id, dict(tags), model_id=logged.model_id)
+    if MLFLOW_MODEL_VERSIONS not in client.get_logged_model(logged.model_id).tags:  # a server has seen to that
+        versions = json.dumps([{"name": made.name, "version": int(made.version)}])
+        client.set_logged_model_tags(logged.model_id, {MLFLOW_MODEL_VERSIONS: versions})
+    return made
+
+
+@contextmanager
+def _tracking_at(uri: str) -> Iterator[None]:
+    """An embedded registry looks for logged models at the address of the process, not at that of its client."""
+    before = os.environ.get("MLFLOW_TRACKING_URI")
+    mlflow.set_tracking_uri(uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before)  # type: ignore[arg-type]  # None: as if never set
+
+
+def _log_metrics(client: MlflowClient, run_id: str, model_id: str, card: Card) -> None:
+    """Of the run, and of the model on its data set: MLflow finds a model's data sets by its metrics."""
+    data, now = _dataset(card), int(time.time() * 1000)
+    metrics = [
+        Metric(_key(name), float(value), now, 0, model_id, data.name, data.digest, run_id)
+        for name, value in card.metrics.items()
+    ]
+    client.log_batch(run_id, metrics=metrics)
 
 
 def _save_pyfunc(**arguments: Any) -> None:
@@ -175,11 +215,21 @@ def _defaults(card: Card) -> dict[str, Any]:
     }
 
 
-def _dataset(card: Card) -> DatasetInput:
-    source = json.dumps({"snapshot": card.snapshot, "cutoff": card.cutoff.isoformat(), "sha256": card.snapshot_digest})
-    digest = card.snapshot_digest[:MAX_DATASET_DIGEST_SIZE]
-    dataset = Dataset(name=card.snapshot, digest=digest, source_type="delta", source=source)
-    return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
+def _dataset(card: Card) -> Dataset:
+    """The snapshot: a version of a Delta table, as MLflow's own readers find it."""
+    source = {
+        "path": card.source, "delta_table_version": version_of(card.snapshot), "snapshot": card.snapshot,
+        "cutoff": card.cutoff.isoformat(), "sha256": card.snapshot_digest,
+    }  # fmt: skip
+    kinds = {"text": DataType.string, "date": DataType.datetime, "number": DataType.double}
+    schema = Schema([ColSpec(kinds[column.kind], name) for name, column in SALES.columns.items()])
+    return Dataset(
+        name=card.snapshot,
+        digest=card.snapshot_digest[:MAX_DATASET_DIGEST_SIZE],
+        source_type="delta_table",
+        source=json.dumps(source),
+        schema=json.dumps({"mlflow_colspec": schema.to_dict()}),
+    )
 
 
 def _flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -187,7 +237,7 @@ def _flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name}.")
         else:
-            yield _key(f"{prefix}{name}"), str(value)
+            yield _key(f"{prefix}{name}"), str(value)[:MAX_PARAM_VAL_LENGTH]
 
 
 def _key(name: str) -> str:

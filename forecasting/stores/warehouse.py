@@ -18,15 +18,13 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.engine.reflection import ObjectKind
 
-from forecasting.data.schema import Column, Table
-from forecasting.data.tables import FORECASTS, WAREHOUSE
+from forecasting.data.schema import Column, Table, View
+from forecasting.data.tables import FORECASTS, VIEWS, WAREHOUSE
 from forecasting.errors import StoreError, some
 from forecasting.sections import WarehouseSettings
 from forecasting.stores import bulk, database
 from forecasting.stores.changes import Change, Stream, typed
 
-LATEST = "forecasts_latest"
-LATEST_ABOUT = "The newest published vintage: the rows of `forecasts` with the newest cutoff, one a series and period."
 _TYPES: dict[str, Any] = {
     "text": sa.Text(),
     "date": sa.Date(),
@@ -50,7 +48,7 @@ class Warehouse:
         self._created = False
 
     def create(self) -> None:
-        """Create what is missing: schema, tables, columns, indexes, comments, the view. Twice = once.
+        """Create what is missing: schema, tables, columns, indexes, comments, views. Twice = once.
 
         Raises StoreError where a table lacks a column that may not be empty: its old rows have nothing to put there.
         """
@@ -70,11 +68,12 @@ class Warehouse:
         """
         return self._read(self._relation(table), table, columns, where)
 
-    def latest(self, columns: Sequence[str] | None = None, **where: Any) -> pd.DataFrame:
-        """The newest published vintage (view `forecasts_latest`): columns of FORECASTS, one row a series and period."""
-        columns_of_view = [sa.column(column.name, column.type) for column in self._relation(FORECASTS).columns]
-        relation = sa.table(LATEST, *columns_of_view, schema=self._metadata.schema)
-        return self._read(relation, FORECASTS, columns, where)
+    def latest(self, columns: Sequence[str] | None = None, of: Table = FORECASTS, **where: Any) -> pd.DataFrame:
+        """Rows of the view over a table, by default of `forecasts_latest`, the newest published vintage."""
+        view = next(one for one in VIEWS if one.table is of)
+        columns_of_view = [sa.column(column.name, column.type) for column in self._relation(of).columns]
+        relation = sa.table(view.name, *columns_of_view, schema=self._metadata.schema)
+        return self._read(relation, of, columns, where)
 
     def cutoffs(self, before: date | None = None, most: int | None = None) -> list[date]:
         """Cutoffs of the published vintages, newest first; only those before a day, and at most so many, if given."""
@@ -126,6 +125,15 @@ class Warehouse:
         with self._begin() as connection:
             return bulk.select(connection, statement, wanted)
 
+    def counts(self, table: Table, column: str, **where: Any) -> dict[Any, int]:
+        """How many rows hold each value of a column; `where` as in `read`."""
+        relation = self._relation(table)
+        value = relation.columns[next(iter(_known(table, [column])))]
+        self._ensure()
+        statement = sa.select(value, sa.func.count()).where(*_conditions(relation, table, where)).group_by(value)
+        with self._begin() as connection:
+            return {found: int(rows) for found, rows in connection.execute(statement)}
+
     def remove(self, where: Sequence[tuple[Table, Mapping[str, Any]]]) -> int:
         """Delete rows of several tables in one transaction; returns how many. `where` as in `read`, never empty."""
         self._ensure()
@@ -170,7 +178,7 @@ class Warehouse:
                 missing.append(relation)
             else:
                 missing += [column for column in relation.columns if column.name not in columns[name]]
-        return missing + [name for name in self._views() if name not in columns]
+        return missing + [view.name for view in self._views() if view.name not in columns]
 
     def _add(self, connection: sa.Connection, missing: Sequence[sa.Table | sa.Column[Any] | str]) -> None:
         if self._metadata.schema:
@@ -179,8 +187,8 @@ class Warehouse:
         for column in missing:
             if isinstance(column, sa.Column):
                 self._add_column(connection, column)
-        for name, statement in self._views().items() if missing else ():
-            self._create_view(connection, name, statement)
+        for view in self._views() if missing else ():
+            self._create_view(connection, view)
 
     def _add_column(self, connection: sa.Connection, column: sa.Column[Any]) -> None:
         if not column.nullable:
@@ -195,22 +203,24 @@ class Warehouse:
         if connection.dialect.supports_comments:
             connection.execute(sa.schema.SetColumnComment(column))
 
-    def _views(self) -> dict[str, sa.Select[Any]]:
-        if FORECASTS.name not in self._tables:
-            return {}
-        forecasts = self._tables[FORECASTS.name]
-        other = forecasts.alias("vintages")
-        newest = sa.select(sa.func.max(other.columns["cutoff"])).scalar_subquery()
-        return {LATEST: sa.select(forecasts).where(forecasts.columns["cutoff"] == newest)}
+    def _views(self) -> list[View]:
+        return [view for view in VIEWS if view.table.name in self._tables]
 
-    def _create_view(self, connection: sa.Connection, name: str, statement: sa.Select[Any]) -> None:
+    def _create_view(self, connection: sa.Connection, view: View) -> None:
+        relation = self._tables[view.table.name]
+        other = relation.alias("others")
+        newest = sa.select(sa.func.max(other.columns["cutoff"]))
+        newest = newest.where(*(other.columns[name] == relation.columns[name] for name in view.each))
+        statement = sa.select(relation).where(
+            relation.columns["cutoff"] == newest.correlate(relation).scalar_subquery()
+        )
         preparer = connection.dialect.identifier_preparer
-        quoted = preparer.format_table(sa.table(name, schema=self._metadata.schema))
+        quoted = preparer.format_table(sa.table(view.name, schema=self._metadata.schema))
         body = statement.compile(dialect=connection.dialect)
         connection.exec_driver_sql(f"DROP VIEW IF EXISTS {quoted}")
         connection.exec_driver_sql(f"CREATE VIEW {quoted} AS {body}")
         if connection.dialect.supports_comments:
-            connection.exec_driver_sql(f"COMMENT ON VIEW {quoted} IS '{LATEST_ABOUT}'")
+            connection.exec_driver_sql(f"COMMENT ON VIEW {quoted} IS '{view.about}'")
 
     def _lock(self, connection: sa.Connection, name: str) -> None:
         """Hold a name until the transaction ends. In SQLite a writer holds the whole file already."""

@@ -18,6 +18,7 @@ BUNDLE = {
     "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
     "kwargs": {"path": str(ROOT / "dags")},
 }
+EVENTS = HOME / "lineage.jsonl"  # where OpenLineage's provider writes, if it is installed
 os.environ.update(
     {
         "AIRFLOW_HOME": str(HOME),
@@ -25,6 +26,8 @@ os.environ.update(
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{HOME}/airflow.db",
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([BUNDLE]),
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "AIRFLOW__OPENLINEAGE__NAMESPACE": "tests",
+        "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps({"type": "file", "log_file_path": str(EVENTS), "append": True}),
         "FORECASTING_POOL": "default_pool",
         "FORECASTING_RETRY_SECONDS": "0",
         "OMP_WAIT_POLICY": "PASSIVE",

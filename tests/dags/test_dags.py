@@ -11,7 +11,7 @@ import pytest
 # Airflow and its web framework warn about their own use of other libraries, also while a task runs.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-DAGS = ("extract", "train", "approve", "forecast", "monitor", "rollback")
+DAGS = ("extract", "train", "approve", "forecast", "monitor", "promise", "rollback")
 FOLDER = Path(__file__).parents[2] / "dags"
 HEAVY = ("pandas", "numpy", "lightgbm", "statsmodels", "mlflow", "sqlalchemy", "deltalake")
 
@@ -27,7 +27,9 @@ def test_every_dag_says_what_it_does_and_ends_some_day(dagbag, name: str) -> Non
     dag = dagbag.dags[name]
     assert dag.doc_md.startswith(f"# {name.capitalize()}: ")
     assert "demand" in dag.tags
-    assert dag.max_active_runs == (16 if name == "approve" else 1)  # one that waits must not hold up the next
+    assert dag.max_active_runs == (
+        16 if name in ("approve", "promise") else 1
+    )  # one that waits must not hold up the next
     assert ("cutoff" in dag.params) is (name != "rollback")  # which is always of the newest vintage
     for task in dag.tasks:
         assert task.execution_timeout is not None

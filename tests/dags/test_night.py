@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pandas as pd
 import pytest
 
 from forecasting import settings as configuration
-from forecasting.data.tables import BACKTESTS, FORECASTS, QUALITY, QUARANTINE, RUNS, SCORES
+from forecasting.data.tables import BACKTESTS, FORECASTS, HEALTH, QUALITY, QUARANTINE, RUNS, SCORES, SERIES_SCORES
 from forecasting.settings import Settings
 from forecasting.sources import demo
 from forecasting.stores.lake import Lake
@@ -75,8 +77,55 @@ def test_a_night_from_sales_to_forecasts(dagbag, shop: tuple[Path, Settings]) ->
     assert backtests["fold"].nunique() == 3
     assert set(backtests["model"]) >= {"seasonal_naive", "seasonal_mean", "lightgbm"}
     runs = warehouse.read(RUNS)
-    assert sorted(runs["step"]) == sorted([*CHAIN, "drift", "retention"])
+    assert sorted(runs["step"]) == sorted([*CHAIN, "drift", "exceptions", "health", "alerts", "retention"])
     assert set(runs["outcome"]) == {"done"}
+    health = warehouse.latest(of=HEALTH).set_index("sign")
+    counted = health.loc["failed_runs_ever", "message"].rsplit("; ")[1]  # Airflow's own count, through the task
+    assert int(counted.removesuffix(" succeeded").replace(",", "")) >= 3
+    assert not health.loc[["lead_hours", "nights_missed", "quarantined_share", "waiting"], "breached"].any()
+
+
+def test_its_steps_tell_openlineage_what_they_read_and_wrote(shop: tuple[Path, Settings]) -> None:
+    pytest.importorskip("airflow.providers.openlineage", reason="pip install 'forecasting[lineage]' to run this test")
+    settings = shop[1]
+    told = events()
+    tasks = ("extract.read_and_screen_sales", "train.train_and_judge", "forecast.publish_vintage")
+    read, written = ({job: ends[side] for job, ends in told.items()} for side in ("inputs", "outputs"))
+    lake, warehouse = Path(settings.lake.path).absolute(), f"sqlite://{Path(settings.lake.path).parent}/warehouse.db"
+    source = settings.sources["shop"].url.replace("sqlite:///", "sqlite://")
+    extract, train, forecast = tasks
+    assert (source, "transactions") in read[extract]
+    assert {name for _, name in read[extract]} >= {"items", "shops", "prices", "promotions", "holidays", "weather"}
+    snapshot, panel = Lake(settings.lake).snapshot(FIRST), ("file", f"{lake}/panels")
+    sales = written[extract]["file", f"{lake}/sales"]
+    assert sales["version"]["datasetVersion"] == "0"
+    assert [(tag["key"], tag["value"]) for tag in sales["tags"]["tags"]] == [("sha256", snapshot.digest)]
+    assert [column["name"] for column in sales["schema"]["fields"]] == ["item", "store", "ds", "y"]
+    assert {name for _, name in written[extract]} == {
+        *(f"{lake}/{name}" for name in ("sales", "panels", *snapshot.versions)), "quality", "quarantine"
+    }  # fmt: skip
+    assert set(read[train]) == {panel}
+    assert read[train][panel]["version"]["datasetVersion"] == snapshot.id
+    model = next(key for key in written[train] if key[1] == "models/demand")
+    made = Registry(settings.mlflow).version("1")
+    assert written[train][model]["version"]["datasetVersion"] == "1"
+    assert written[train][model]["tags"]["tags"][0]["value"] == made.tags["manifest"]
+    assert set(read[forecast]) == {panel, model}
+    assert {(warehouse, name) for name in ("forecasts", "forecast_levels", "forecast_sums")} <= set(written[forecast])
+    assert written[forecast][warehouse, "forecasts"]["documentation"]["description"] == FORECASTS.about
+    assert (warehouse, "forecasts") in read["monitor.score_past_vintages"]
+    assert (warehouse, "scores") in written["monitor.score_past_vintages"]
+
+
+def events() -> dict[str, dict[str, dict[tuple[str, str], dict]]]:
+    """Facets of the data sets of every task, {job: {"inputs" | "outputs": {(namespace, name): facets}}}."""
+    found: dict[str, dict[str, dict[tuple[str, str], dict]]] = {}
+    for line in (Path(os.environ["AIRFLOW_HOME"]) / "lineage.jsonl").read_text().splitlines():
+        event = json.loads(line)
+        job = found.setdefault(event["job"]["name"], {"inputs": {}, "outputs": {}})
+        for side, data in job.items():
+            data |= {(one["namespace"], one["name"]): one["facets"] for one in event.get(side, ())}
+    return found
 
 
 def test_the_same_night_again_leaves_the_same_rows(dagbag, shop: tuple[Path, Settings]) -> None:
@@ -99,7 +148,10 @@ def test_the_next_night_uses_the_champion_and_scores_the_last_vintage(dagbag, sh
     assert warehouse.read(FORECASTS, cutoff=pd.Timestamp(SECOND))["model_version"].unique().tolist() == ["1"]
     scores = warehouse.read(SCORES)
     assert set(scores["cutoff"]) == {pd.Timestamp(FIRST)}
-    assert {"wape", "bias", "coverage", "pinball", "naive_wape"} <= set(scores["metric"])
+    assert {"wape", "bias", "mase", "coverage", "pinball", "naive_wape", "value_added"} == set(scores["metric"])
+    assert {"total", "demand_class", "volume_class"} <= set(scores["level"])
+    series = warehouse.read(SERIES_SCORES, scored_at=pd.Timestamp(SECOND))
+    assert 5 < len(series) <= len(Lake(settings.lake).read_panel(SECOND).unique_ids)
 
 
 def test_some_series_can_be_forecast_again_and_the_rest_of_the_vintage_stays(dagbag, shop) -> None:

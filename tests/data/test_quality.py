@@ -12,6 +12,7 @@ from hypothesis import settings as trials
 from hypothesis import strategies as st
 
 from forecasting.data.gates import gates
+from forecasting.data.lake_tables import PRICES, STOCK
 from forecasting.data.quality import (
     Known,
     goes_on_until,
@@ -20,7 +21,6 @@ from forecasting.data.quality import (
     screen_sales,
     screen_table,
 )
-from forecasting.data.tables import PRICES, STOCK
 from forecasting.sections import SalesTable, Screen
 
 CUTOFF = date(2026, 6, 30)

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from forecasting.data.lake_tables import LAKE
 from forecasting.data.schema import Column, Table
-from forecasting.data.tables import FORECASTS, LAKE, WAREHOUSE
+from forecasting.data.tables import FORECASTS, WAREHOUSE
 from forecasting.errors import TableError
 
 SALE = Table(

@@ -2,86 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Callable
-from datetime import date, timedelta
+from collections.abc import Iterator
 from pathlib import Path
 
-import pandas as pd
 import pytest
-import requests
 
-from forecasting import settings as configuration
-from forecasting.data.tables import FORECASTS, FORECASTS_WITHDRAWN, MODEL_PROMOTIONS
+from forecasting.data.tables import FORECASTS_WITHDRAWN, MODEL_PROMOTIONS
 from forecasting.launcher.client import Client
-from forecasting.launcher.server import Airflow, airflow
-from forecasting.settings import Settings
-from forecasting.sources import demo
-from forecasting.steps.demo import tonight
+from forecasting.launcher.server import airflow
 from forecasting.stores.warehouse import Warehouse
-from tests.shops import small_shop
-from tests.steps.test_night import night
-
-PATIENCE = 120
-PENDING = "dags/~/dagRuns/~/hitlDetails?response_received=false"
-
-
-def week_old_shop(folder: Path, hours: float) -> tuple[Path, Settings, date]:
-    """A shop whose first night was a week ago, by the weaker model; a person must approve what comes after it."""
-    path = small_shop(
-        folder, demo__items=20, demo__stores=4, train__models=["seasonal_mean", "lightgbm"],
-        train__approval="person", train__approvers=["lead"], train__approval_hours=hours,
-    )  # fmt: skip
-    weak = configuration.load(path, ["train.models=['seasonal_naive']"])
-    first = tonight(weak)
-    night(weak, first, "first")
-    last = first + timedelta(days=7)
-    demo.advance(weak, last)
-    return path, configuration.load(path), last
-
-
-class Person:
-    """Somebody who is logged in and speaks REST."""
-
-    def __init__(self, server: Airflow, name: str) -> None:
-        self.url = server.url
-        password = json.loads((server.home / "passwords.json").read_text())[name]
-        answer = requests.post(f"{server.url}/auth/token", json={"username": name, "password": password}, timeout=30)
-        self.login = {"Authorization": f"Bearer {answer.json()['access_token']}"}
-
-    def ask(self, path: str) -> dict:
-        answer = requests.get(f"{self.url}/api/v2/{path}", headers=self.login, timeout=30)
-        answer.raise_for_status()
-        return answer.json()
-
-    def answer(self, detail: dict, choice: str, note: str | None = None) -> int:
-        task = detail["task_instance"]
-        place = f"dags/{task['dag_id']}/dagRuns/{task['dag_run_id']}/taskInstances/{task['task_id']}/-1/hitlDetails"
-        body = {"chosen_options": [choice], "params_input": {"note": note}}
-        return requests.patch(f"{self.url}/api/v2/{place}", json=body, headers=self.login, timeout=30).status_code
-
-
-def until(server: Airflow, what: str, there: Callable[[], object]) -> object:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        server.check_alive()
-        if found := there():
-            return found
-        time.sleep(0.5)
-    pytest.fail(f"{what} within {PATIENCE} s did not happen:\n{server.log.read_text()[-4000:]}")
-
-
-def versions(settings: Settings, cutoff: date) -> set[str]:
-    return set(Warehouse(settings.warehouse).read(FORECASTS, cutoff=pd.Timestamp(cutoff), horizon=1)["model_version"])
+from tests.airflows import PENDING, Person, plain_environment, until, versions, week_old_shop
 
 
 @pytest.fixture(autouse=True)
-def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of what other tests have set for Airflow."""
-    for name in ("AIRFLOW_HOME", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "FORECASTING_POOL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("FORECASTING_RETRY_SECONDS", "0")
+def environment() -> Iterator[None]:
+    with plain_environment():
+        yield
 
 
 def test_approved_by_rest_and_rolled_back_by_its_dag(tmp_path: Path) -> None:

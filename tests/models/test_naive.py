@@ -30,6 +30,14 @@ def test_naive_looks_further_back_for_a_day_that_was_not_observed() -> None:
     assert SeasonalNaive().predict(panel, 7).mean.tolist() == [[1, 8, 9, 4, 5, 6, 7]]
 
 
+def test_naive_looks_back_over_months_and_what_sold_long_ago_is_no_cold_start() -> None:
+    gone = [NAN] * 70
+    panel = panel_of([WEEK * 20, [*WEEK[:6], NAN] * 9 + [8.0] * 7 + gone, WEEK * 10 + gone])
+    forecast = SeasonalNaive().predict(panel, 7)
+    assert forecast.mean.tolist() == [WEEK, [8] * 7, WEEK]
+    assert forecast.status.tolist() == ["ok"] * 3
+
+
 def test_naive_takes_the_newest_value_where_a_weekday_was_never_observed() -> None:
     panel = panel_of([[3.0, 5.0, NAN]])
     assert SeasonalNaive().predict(panel, 7).mean.tolist() == [[5, 5, 5, 5, 3, 5, 5]]

@@ -12,9 +12,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from forecasting.data import canonical
+from forecasting.data.lake_tables import EVENTS, PRICES, PROMOTIONS, SALES, SIGNALS, STOCK
 from forecasting.data.quality import Known, screen_attributes, screen_sales, screen_table
 from forecasting.data.sieve import Screened
-from forecasting.data.tables import EVENTS, PRICES, PROMOTIONS, SALES, SIGNALS, STOCK
 from forecasting.sections import SalesTable, Screen
 
 CUTOFF = date(2026, 6, 30)

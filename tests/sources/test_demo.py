@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from forecasting.data.tables import SALES
+from forecasting.data.lake_tables import SALES
 from forecasting.errors import SourceError
 from forecasting.settings import Settings, load
 from forecasting.sources import demo, open_source

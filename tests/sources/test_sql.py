@@ -1,5 +1,7 @@
 """What only databases do: addresses, schemas, views, types and errors of their own."""
 
+import socket
+import time
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -165,3 +167,39 @@ def test_instants_become_business_days_of_the_zone(postgres: str):
 def test_a_time_zone_that_does_not_exist(database: str):
     with pytest.raises(SourceError, match=r"extract\.timezone: there is no time zone 'Berlin'"):
         open_source(described(database, timezone="Berlin"), "sales").read(None, None)
+
+
+def hurried(url: str, table: str = "sales") -> Settings:
+    """The same business, that waits one second."""
+    settings = described(url, table)
+    shop = settings.sources["shop"].model_copy(update={"timeout_seconds": 1.0})
+    return settings.model_copy(update={"sources": {"shop": shop}})
+
+
+def test_a_server_that_takes_the_call_and_says_nothing_is_given_up():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql+psycopg://reader:s3cret@127.0.0.1:{silent.getsockname()[1]}/shop"
+        clock = time.monotonic()
+        with pytest.raises(SourceError, match=r"Source shop .*cannot be read: .*timeout") as caught:
+            open_source(hurried(url), "sales").read(None, None)
+    assert time.monotonic() - clock < 30
+    assert "s3cret" not in str(caught.value)
+
+
+# psycopg warns that a cursor on a connection which was cut was not closed.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_table_that_somebody_holds_is_given_up_and_read_when_it_is_free(postgres: str):
+    engine = sa.create_engine(postgres, poolclass=sa.NullPool)
+    with engine.begin() as holder:
+        holder.exec_driver_sql("LOCK TABLE till.sales IN ACCESS EXCLUSIVE MODE")
+        told = r"did not deliver till\.sales within 1 s \(sources\.shop\.timeout_seconds\) and was given up"
+        with pytest.raises(SourceError, match=told):
+            open_source(hurried(postgres, "till.sales"), "sales").read(None, None)
+    assert len(open_source(hurried(postgres, "till.sales"), "sales").read(None, None)) == 2
+
+
+def test_a_view_that_never_ends_is_given_up(database: str):
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT 'A' item, NULL ds, i y FROM n"
+    run(database, f"CREATE VIEW endless AS {endless} WHERE i < 0")
+    with pytest.raises(SourceError, match="within 1 s"):
+        open_source(hurried(database, "endless"), "sales").read(None, None)

@@ -253,3 +253,33 @@ def test_a_stopped_night_leaves_the_last_good_one(shop: Shop) -> None:
     assert lake.newest_cutoff() == CUTOFF - timedelta(days=1)
     assert lake.snapshot(CUTOFF - timedelta(days=1)).id == good["snapshot"]
     assert len(lake.read(good["snapshot"], "sales")) == 4 * 27
+
+
+def test_an_impossible_day_that_looks_like_a_later_one_is_not_lost(shop: Shop) -> None:
+    """2026-13-01 sorts after the cutoff: the reading up to the cutoff does not bring it, the one of the future does."""
+    for day in ("2026-13-01", "2026-02-30", "soon", ""):
+        shop.add(ds=day)
+    settings = shop.settings()
+    result = night(settings)
+    assert (result["read"], result["clean"], result["quarantined"]) == (228, 224, 4)
+    rules = sorted(quarantine(settings))
+    assert [rule for rule, _ in rules] == ["missing_key", "type", "type", "type"]
+    assert any("2026-13-01" in reason for _, reason in rules)
+
+
+@pytest.mark.parametrize("with_ids", [True, False])
+def test_a_day_that_is_delivered_twice_counts_once(shop: Shop, with_ids: bool) -> None:
+    for number in range(30):  # a busy Sunday, and two equal sales that are two
+        shop.add(ds=f"{CUTOFF} 09:{max(number, 1):02}:00")
+    if not with_ids:
+        shop.lines = shop.lines.drop(columns="line")
+    settings = shop.settings(max_quarantined=0.01)
+    once = night(settings)
+    panel = Lake(settings.lake).read_panel(CUTOFF)
+    sunday = shop.lines["ds"].str.startswith(str(CUTOFF))
+    shop.lines = pd.concat([shop.lines, shop.lines[sunday], shop.lines[sunday]], ignore_index=True)
+    again = night(shop.settings(max_quarantined=0.01), run="again")
+    assert (again["clean"], again["quarantined"]) == (once["clean"], 2 * int(sunday.sum()))
+    assert set(quarantine(settings)) == {("delivered_again", "every line of its day was delivered 3 times")}
+    assert (Lake(settings.lake).read_panel(CUTOFF).y == panel.y).all()
+    assert again["snapshot"] == once["snapshot"]

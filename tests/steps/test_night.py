@@ -9,7 +9,16 @@ import pandas as pd
 import pytest
 
 from forecasting import settings as configuration
-from forecasting.data.tables import BACKTESTS, FORECAST_LEVELS, FORECAST_SUMS, FORECASTS, LOST_DEMAND, RUNS, SCORES
+from forecasting.data.tables import (
+    BACKTESTS,
+    FORECAST_LEVELS,
+    FORECAST_SUMS,
+    FORECASTS,
+    LOST_DEMAND,
+    RUNS,
+    SCORES,
+    SERIES_SCORES,
+)
 from forecasting.errors import PublishError, SettingsError
 from forecasting.sections import WarehouseSettings
 from forecasting.settings import Settings
@@ -48,7 +57,7 @@ def contents(settings: Settings) -> dict[str, pd.DataFrame]:
     warehouse = Warehouse(settings.warehouse)
     return {
         table.name: warehouse.read(table).sort_values(list(table.key), ignore_index=True)
-        for table in (FORECASTS, FORECAST_LEVELS, FORECAST_SUMS, BACKTESTS, SCORES, LOST_DEMAND)
+        for table in (FORECASTS, FORECAST_LEVELS, FORECAST_SUMS, BACKTESTS, SCORES, SERIES_SCORES, LOST_DEMAND)
     }
 
 

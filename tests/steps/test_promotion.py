@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -29,10 +31,18 @@ from tests.steps.test_night import forecast, night
 Changed = Callable[..., Settings]
 
 
+# The registry: an MLflow database of the shop's own, or a server that every client asks by HTTP.
+both = pytest.mark.parametrize("changed", ["sqlite", "server"], indirect=True)
+
+
 @pytest.fixture
-def changed(tmp_path: Path) -> Changed:
+def changed(tmp_path: Path, request: pytest.FixtureRequest, own_cache: None) -> Changed:
     """The same shop with other settings of `[train]`; its first night has the weaker of the two models."""
-    path = small_shop(tmp_path, demo__items=20, demo__stores=4)
+    own: dict[str, object] = {}
+    if getattr(request, "param", "sqlite") == "server":
+        own["mlflow__tracking_uri"] = request.getfixturevalue("mlflow_server").address
+        own |= dict.fromkeys(("mlflow__experiment", "mlflow__model"), re.sub(r"\W", "_", request.node.name))
+    path = small_shop(tmp_path, demo__items=20, demo__stores=4, **own)
 
     def made(*models: str, **train: object) -> Settings:
         changes = [f"train.models={list(models)}", *(f"train.{key.replace('__', '.')}={train[key]}" for key in train)]
@@ -143,10 +153,11 @@ def test_a_person_has_the_last_word_where_that_is_asked_for(changed: Changed, ap
         decide(strong, last, "2", Answer(True, "lead"), Run("late"))
 
 
+@both
 def test_back_in_one_step_with_the_withdrawn_vintage_kept(changed: Changed) -> None:
     weak, strong = changed("seasonal_naive"), changed("seasonal_mean", "lightgbm")
     _, last = a_week_later(weak)
-    train(strong, last, Run("last"))
+    assert train(strong, last, Run("last"))["decision"] == "promoted"
     forecast(strong, last, "last")
     warehouse, registry = Warehouse(weak.warehouse), Registry(weak.mlflow)
     published = warehouse.read(FORECASTS, cutoff=pd.Timestamp(last))
@@ -181,14 +192,22 @@ def test_back_in_one_step_with_the_withdrawn_vintage_kept(changed: Changed) -> N
     assert "no, it was not" in why["again"]
 
 
-@pytest.mark.parametrize("harm", ["altered", "truncated", "pickled", "gone"])
-def test_a_champion_that_was_tampered_with_is_refused_and_the_one_before_stands_in(changed: Changed, harm: str) -> None:
+@pytest.mark.parametrize(
+    ("changed", "harm"),
+    [("sqlite", "altered"), ("sqlite", "truncated"), ("sqlite", "pickled"), ("sqlite", "gone"), ("server", "altered")],
+    indirect=["changed"],
+)
+def test_a_champion_that_was_tampered_with_is_refused_and_the_one_before_stands_in(
+    changed: Changed, harm: str, request: pytest.FixtureRequest
+) -> None:
     weak, strong = changed("seasonal_naive"), changed("seasonal_mean")
     _, last = a_week_later(weak)
     train(strong, last, Run("last"))
     registry, warehouse = Registry(weak.mlflow), Warehouse(weak.warehouse)
     assert registry.champion(last).version == "2"
-    folder = registry.fetch("2")
+    served = weak.mlflow.tracking_uri.startswith("http")  # then it is the server's own copy that is tampered with
+    where = partial(request.getfixturevalue("mlflow_server").folder, weak.mlflow) if served else registry.fetch
+    folder = where("2")
     spec = folder / "blend.json"
     if harm == "altered":
         spec.write_text(spec.read_text().replace("1.0", "9.0"))
@@ -205,7 +224,26 @@ def test_a_champion_that_was_tampered_with_is_refused_and_the_one_before_stands_
     fallen = published[published["status"] == "fallback"]
     assert fallen["reason"].str.contains("champion 2 is refused").all()
     assert fallen["reason"].str.contains("version 1 stands in").all()
-    (registry.fetch("1") / "blend.json").unlink()
+    (registry.fetch("1") / "blend.json").unlink()  # with a server: what was downloaded from it
     with pytest.raises(PublishError, match="No champion can be loaded, and nothing is published"):
         forecast(weak, last, "later")
     pd.testing.assert_frame_equal(warehouse.read(FORECASTS, cutoff=pd.Timestamp(last)), published)
+
+
+def test_a_champion_that_was_tampered_with_is_no_rival_and_does_not_stop_a_training(changed: Changed) -> None:
+    weak, strong = changed("seasonal_naive"), changed("seasonal_mean")
+    _, last = a_week_later(weak)
+    train(strong, last, Run("last"))
+    registry = Registry(weak.mlflow)
+    (registry.fetch("2") / "blend.json").unlink()
+    third = train(strong, last, Run("third"))
+    assert (third["version"], third["decision"]) == ("3", "promoted")  # judged against version 1, as version 2 was
+    rows = Warehouse(weak.warehouse).read(JUDGEMENTS, version="3")
+    assert set(rows["rival"]) == {"1"}
+    (registry.fetch("3") / "blend.json").unlink()
+    (registry.fetch("1") / "blend.json").unlink()
+    fourth = train(strong, last, Run("fourth"))
+    assert fourth["decision"] == "promoted"
+    assert "first champion" in fourth["reason"]
+    assert "champion 3 is refused" in fourth["reason"]
+    assert forecast(weak, last, "night")["model_version"] == "4"

@@ -17,7 +17,9 @@ from forecasting.data.tables import (
     MODEL_PROMOTIONS,
     QUALITY,
     RUNS,
+    SCORE_TRENDS,
     SCORES,
+    SERIES_SCORES,
 )
 from forecasting.errors import CutoffError, StoreError
 from forecasting.sections import WarehouseSettings
@@ -112,6 +114,9 @@ def test_old_vintages_go_with_what_only_they_needed_and_the_next_night_is_whole(
     assert all(there == days[2:] for there in gone.values()), gone
     assert len(Warehouse(settings.warehouse).read(MODEL_PROMOTIONS)) > 0
     assert set(cutoffs_in(settings, SCORES)["scores"]) <= set(days[2:])
+    for table in (SERIES_SCORES, SCORE_TRENDS):
+        scored = Warehouse(settings.warehouse).distinct(table, ["scored_at"])["scored_at"]
+        assert set(scored.dt.date) <= set(days[2:])
     assert facts["models"] == ["1"]
     assert len(list(Path(settings.mlflow.artifacts).rglob("MLmodel"))) == models - 1
     with pytest.raises(StoreError, match="no version '1'"):

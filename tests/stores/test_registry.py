@@ -1,11 +1,7 @@
-import logging
-import os
+import json
 import shutil
-import signal
-import socket
 import subprocess
 import sys
-import urllib.request
 from datetime import date
 from pathlib import Path
 
@@ -125,6 +121,39 @@ def test_a_run_keeps_what_was_said_of_it(settings, model_folder, tmp_path):
     assert pd.read_csv(table).to_dict("records") == [{"fold": "2026-05-31", "value": 0.7}]
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "server"])
+def test_data_set_run_model_and_version_lead_to_each_other(settings, model_folder, kind, request, own_cache):
+    if kind == "server":
+        server = request.getfixturevalue("mlflow_server")
+        settings = settings.model_copy(update={"tracking_uri": server.address, "experiment": "linked"})
+    said = card(source="s3://lake/sales", params={"train": {"seed": 7}}, metrics={"backtest_wrmsse": 0.7})
+    Registry(settings).log(model_folder, said)
+    client = MlflowClient(settings.tracking_uri, registry_uri=settings.tracking_uri)
+    version = client.get_model_version(settings.model, "1")
+    assert version.source.startswith("models:/m-")  # what MLflow's page of a version links to its model by
+    run, model = client.get_run(version.run_id), client.get_logged_model(version.source.removeprefix("models:/"))
+    (data,) = run.inputs.dataset_inputs
+    assert (data.dataset.name, data.dataset.digest) == ("sales@12", ("ab" * 32)[:36])
+    assert {tag.key: tag.value for tag in data.tags} == {"mlflow.data.context": "training"}
+    source = mlflow.data.get_source(data.dataset)  # as any client of MLflow finds the table
+    assert source.to_dict() == {"path": "s3://lake/sales", "delta_table_version": 12}
+    assert json.loads(data.dataset.source)["sha256"] == "ab" * 32
+    assert [column["name"] for column in json.loads(data.dataset.schema)["mlflow_colspec"]] == [
+        "item", "store", "ds", "y"
+    ]  # fmt: skip
+    assert [output.model_id for output in run.outputs.model_outputs] == [model.model_id]
+    assert model.source_run_id == run.info.run_id
+    assert model.params["train.seed"] == "7"
+    assert json.loads(model.tags["mlflow.modelVersions"]) == [{"name": settings.model, "version": 1}]
+    told = {(one.key, one.value, one.dataset_name, one.dataset_digest, one.run_id) for one in model.metrics}
+    assert told == {("backtest_wrmsse", 0.7, "sales@12", data.dataset.digest, run.info.run_id)}
+    assert run.data.metrics == {"backtest_wrmsse": 0.7}
+    found = client.search_logged_models(
+        [run.info.experiment_id], datasets=[{"dataset_name": "sales@12", "dataset_digest": data.dataset.digest}]
+    )
+    assert [one.model_id for one in found] == [model.model_id]
+
+
 def test_a_past_cutoff_finds_the_version_of_its_time(settings, model_folder):
     registry = Registry(settings)
     for cutoff in ("2026-06-07", "2026-06-21", "2026-06-14", "2026-06-28"):
@@ -227,8 +256,8 @@ def test_the_pyfunc_forecasts_from_history(settings, model_folder):
     assert {"p05", "p50", "p95", "status"} <= set(forecast.columns)
 
 
-def test_a_real_server_serves_the_same_registry(model_folder, tmp_path, mlflow_server):
-    settings = MlflowSettings(tracking_uri=mlflow_server)
+def test_a_real_server_serves_the_same_registry(model_folder, mlflow_server, own_cache):
+    settings = MlflowSettings(tracking_uri=mlflow_server.address, experiment="served", model="served")
     registry = Registry(settings)
     registry.log(model_folder, card(tables={"backtest": pd.DataFrame({"value": [1.0]})}))
     registry.promote("1", "first champion")
@@ -250,54 +279,3 @@ def pyfunc(settings: MlflowSettings):
     finally:
         mlflow.set_tracking_uri(before)
         sys.path[:] = path
-
-
-@pytest.fixture
-def mlflow_server(tmp_path, monkeypatch, created):
-    """A real `mlflow server` on a free port, its whole process group ended afterwards; and a cache of its own."""
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr("tempfile.tempdir", None)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    shutil.copy(created[0].with_name("empty.db"), tmp_path / "server.db")  # making one takes seconds
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "server",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--workers",
-        "1",
-        "--backend-store-uri",
-        f"sqlite:///{tmp_path}/server.db",
-        "--artifacts-destination",
-        str(tmp_path / "kept"),
-    ]
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    log = tmp_path / "server.log"
-    with log.open("w") as output:
-        server = subprocess.Popen(
-            command, stdout=output, stderr=output, env=environment, cwd=tmp_path, start_new_session=True
-        )
-    try:
-        for _ in range(480):
-            assert server.poll() is None, log.read_text()[-2000:]
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
-                    break
-            except OSError:
-                with pytest.raises(subprocess.TimeoutExpired):
-                    server.wait(timeout=0.25)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        try:
-            server.wait(timeout=15)
-        except subprocess.TimeoutExpired:
-            os.killpg(server.pid, signal.SIGKILL)
-            server.wait()
-        logging.getLogger("mlflow").setLevel(logging.WARNING)

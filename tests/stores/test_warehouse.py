@@ -238,7 +238,7 @@ def test_create_twice_makes_all_tables_once_with_comments(warehouse_settings):
     inspector = sa.inspect(engine)
     schema = warehouse_settings.namespace
     assert set(inspector.get_table_names(schema=schema)) == {table.name for table in WAREHOUSE}
-    assert inspector.get_view_names(schema=schema) == ["forecasts_latest"]
+    assert sorted(inspector.get_view_names(schema=schema)) == ["forecasts_latest", "health_latest"]
     assert inspector.get_pk_constraint("forecasts", schema=schema)["constrained_columns"] == list(FORECASTS.key)
     if engine.dialect.supports_comments:
         comments = {column["name"]: column["comment"] for column in inspector.get_columns("forecasts", schema=schema)}

@@ -1,0 +1,65 @@
+"""Every table of the lake: the versioned inputs (Delta) that everything is made from; tables.py holds the outputs."""
+
+from __future__ import annotations
+
+from forecasting.data.schema import Column, Table, text
+
+_ITEM = text("item")
+_STORE = text("store; empty where the business has none")
+_DATE = Column("date", "business day, or first day of the period for ready periods")
+
+SALES = Table(
+    "sales",
+    "Clean sales, one row a series and day; each version of the table is a snapshot.",
+    {
+        "item": _ITEM,
+        "store": _STORE,
+        "ds": _DATE,
+        "y": Column("number", "units sold, returns by policy", "units a day"),
+    },
+    key=("item", "store", "ds"),
+)
+PRICES = Table(
+    "prices",
+    "Prices, valid from a day until the next row.",
+    {
+        "item": _ITEM,
+        "store": text("store; empty = all"),
+        "ds": _DATE,
+        "price": Column("number", "price", "money a unit"),
+    },
+    key=("item", "store", "ds"),
+)
+PROMOTIONS = Table(
+    "promotions",
+    "Promotions by day.",
+    {
+        "item": _ITEM,
+        "store": text("store; empty = all"),
+        "ds": _DATE,
+        "value": Column("number", "1, or the depth of the discount as a share"),
+    },
+    key=("item", "store", "ds"),
+)
+EVENTS = Table("events", "Named days.", {"ds": _DATE, "event": text("name")}, key=("ds", "event"))
+STOCK = Table(
+    "stock",
+    "Days on which an item was out of stock; every other day it was in stock.",
+    {"item": _ITEM, "store": _STORE, "ds": _DATE, "in_stock": Column("flag", "could be bought")},
+    key=("item", "store", "ds"),
+)
+SIGNALS = Table(
+    "signals",
+    "Further signals by date.",
+    {
+        "signal": text("name of the signal"),
+        "item": text("item; empty = all"),
+        "store": text("store; empty = all"),
+        "group": text("value of the attribute in `by`; empty = all"),
+        "ds": Column("date", "date; empty for a static signal", null=True),
+        "value": Column("number", "value, in the signal's own unit"),
+    },
+    key=("signal", "item", "store", "group", "ds"),
+)
+# items and stores carry whatever attributes the business has, so they have no fixed columns.
+LAKE = (SALES, PRICES, PROMOTIONS, EVENTS, STOCK, SIGNALS)

@@ -1,0 +1,116 @@
+"""Exceptions: the few series of a vintage that a planner should look at first, each with its reason and explained."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from forecasting.data.panel import Panel
+from forecasting.data.tables import EXCEPTIONS, EXPLANATIONS, FORECASTS, SERIES_SCORES
+from forecasting.errors import ArtifactError
+from forecasting.models.blend import Blend
+from forecasting.settings import Settings
+from forecasting.steps.run import Run, record, whole_periods
+from forecasting.steps.serving import loaded
+from forecasting.stores.changes import Change
+from forecasting.stores.lake import Lake
+from forecasting.stores.registry import Registry
+from forecasting.stores.warehouse import Warehouse
+
+JUMP = 0.5  # share of the last vintage's units for the same periods
+SIGNAL = 4.0  # tracking signal that is usually looked at (Brown, 1959)
+log = logging.getLogger(__name__)
+Tell = Callable[[str], None]
+
+
+def find(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -> dict[str, Any]:
+    """List the `monitor.exceptions` series with the most units at stake, and explain their forecasts.
+
+    Each stands there once, for the reason that puts the most in doubt. Returns cutoff, exceptions and explained.
+    """
+    cutoff = whole_periods(settings, cutoff)
+    with record(settings, run, "exceptions", cutoff) as outcome:
+        warehouse, day = Warehouse(settings.warehouse), pd.Timestamp(cutoff)
+        vintage = warehouse.read(FORECASTS, ["unique_id", "ds", "mean", "status", "model_version"], cutoff=day)
+        found = pd.concat([_fallen(vintage), _jumped(warehouse, cutoff, vintage), _off(warehouse, day, vintage)])
+        found = found.sort_values(["stake", "unique_id"], ascending=[False, True]).drop_duplicates("unique_id")
+        found = found.head(settings.monitor.exceptions).assign(cutoff=day, run_id=run.run_id)
+        found["rank"] = np.arange(1, len(found) + 1)
+        made_by = vintage.drop_duplicates("unique_id").set_index("unique_id")["model_version"]
+        found["model_version"] = found["unique_id"].map(made_by)
+        panel = Lake(settings.lake).read_panel(cutoff)
+        outcome.snapshot, outcome.rows = panel.snapshot, len(found)
+        why = pd.DataFrame(list(_why(settings, panel, found)), columns=list(EXPLANATIONS.columns)[1:-1])
+        why = why.assign(cutoff=day, run_id=run.run_id)
+        parts = {"cutoff": day}
+        warehouse.publish([Change(EXCEPTIONS, found, parts), Change(EXPLANATIONS, why, parts)])
+        for row in found.head(3).itertuples():
+            tell(f"{row.unique_id}: {row.message}")
+        outcome.message = f"{len(found)} series to look at"
+        return {"cutoff": cutoff.isoformat(), "exceptions": len(found), "explained": int(why["unique_id"].nunique())}
+
+
+def _fallen(vintage: pd.DataFrame) -> pd.DataFrame:
+    """All that the forecasts of series say for which a fallback stood in."""
+    units = vintage[vintage["status"] == "fallback"].groupby("unique_id")["mean"].sum()
+    return _table(units, "fallback", [f"a fallback stands in for {value:,.1f} units" for value in units])
+
+
+def _jumped(warehouse: Warehouse, cutoff: date, vintage: pd.DataFrame) -> pd.DataFrame:
+    """Series whose forecast of the same periods is far from that of the last vintage."""
+    last = next(iter(warehouse.cutoffs(before=cutoff, most=1)), None)
+    if last is None:
+        return _table(pd.Series(dtype=float), "jump", [])
+    before = warehouse.read(FORECASTS, ["unique_id", "ds", "mean"], cutoff=pd.Timestamp(last))
+    both = vintage.merge(before, on=["unique_id", "ds"], suffixes=("", "_before"))
+    sums = both.groupby("unique_id")[["mean", "mean_before"]].sum()
+    change = sums["mean"] - sums["mean_before"]
+    sums = sums[change.abs() > JUMP * sums["mean_before"]]
+    told = [f"{now:,.1f} units, {then:,.1f} for the same periods in the vintage of {last}" for now, then in sums.values]
+    return _table((sums["mean"] - sums["mean_before"]).abs(), "jump", told)
+
+
+def _off(warehouse: Warehouse, day: pd.Timestamp, vintage: pd.DataFrame) -> pd.DataFrame:
+    """Series that were forecast too high or too low again and again, or worse than seasonal naive would have."""
+    scores = warehouse.read(SERIES_SCORES, scored_at=day).set_index("unique_id")
+    scores["units"] = vintage.groupby("unique_id")["mean"].sum().reindex(scores.index).fillna(0)
+    biased = scores[scores["tracking_signal"].abs() > SIGNAL]
+    side = np.where(biased["tracking_signal"] > 0, "too high", "too low")
+    told = [
+        f"forecast {where} again and again: {abs(bias):.0%} (tracking signal {signal:+.1f})"
+        for where, bias, signal in zip(side, biased["bias"], biased["tracking_signal"], strict=True)
+    ]
+    worse = scores[scores["wape"] > scores["naive_wape"]]
+    said = [f"WAPE {one:.0%}, seasonal naive {naive:.0%}" for one, naive in worse[["wape", "naive_wape"]].values]
+    lost = (worse["wape"] - worse["naive_wape"]) * worse["units"]
+    return pd.concat([_table(biased["bias"].abs() * biased["units"], "bias", told), _table(lost, "error", said)])
+
+
+def _table(stake: pd.Series, reason: str, messages: list[str]) -> pd.DataFrame:
+    table = pd.DataFrame({"unique_id": stake.index.astype(str), "stake": stake.to_numpy(dtype=float)})
+    table["reason"], table["message"] = reason, pd.Series(messages, dtype="str")
+    return table.dropna(subset="stake")
+
+
+def _why(settings: Settings, panel: Panel, found: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
+    """unique_id, ds, model, group, units; nothing for a version that cannot be loaded or tells nothing."""
+    where, days = pd.Index(panel.unique_ids), panel.future(settings.panel.horizon)
+    for version, rows in found.groupby("model_version"):
+        registry = Registry(settings.mlflow)
+        try:
+            model = loaded(registry, registry.version(str(version)))
+        except ArtifactError:
+            log.exception("Exceptions of version %s are not explained", version)
+            continue
+        if not isinstance(model, Blend):
+            continue
+        for name in rows["unique_id"]:
+            parts = model.explain(panel, settings.panel.horizon, int(where.get_loc(name)))
+            for (part, group), units in parts.items():
+                for ds, value in zip(days, units, strict=True):
+                    yield name, ds, part, group, float(value)
