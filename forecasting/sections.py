@@ -290,7 +290,7 @@ class DriftSettings(Section):
         None, description="newest periods that are judged; not set = 7 days, 4 weeks, 3 months"
     )
     false_alarms: float = Field(
-        0.5, gt=0, description="nights in 60 that may be marked by chance; less = fewer alarms, later detection"
+        0.2, gt=0, description="nights in 60 that may be marked by chance; less = fewer alarms, later detection"
     )
     vintages: int = Field(60, ge=20, description="newest vintages whose residuals are watched")
     train: bool = Field(True, description="new drift makes a training due")

@@ -2,8 +2,8 @@
 
 A statistic (a population stability index, a distance of distributions, a change of level) says how far the newest
 window lies from the ones before it. How far is too far is learnt from the series itself: from the values that the same
-statistic took at every earlier window of the last two years, wide apart enough from each other. So weekdays never
-count (a window is whole weeks), nor does a season that came a year ago too, nor what promotions usually do.
+statistic took at every earlier window of the last years. So weekdays never count (a window is whole weeks), nor does a
+season that came a year ago too, nor what promotions usually do.
 
 The limits are set so that over all statistics together `false_alarms` nights in NIGHTS would be marked by chance.
 """
@@ -19,6 +19,7 @@ from scipy import stats
 
 WINDOW = {"D": 7, "W": 4, "M": 3}  # newest periods that are judged, where the settings do not say
 YEAR = {"D": 364, "W": 52, "M": 12}  # periods after which a season comes again, with the same weekdays
+YEARS = {"D": 2, "W": 4, "M": 8}  # that are looked at: enough windows to learn limits from
 REFERENCE = 4  # windows before the newest one that it is compared with
 LEAST = 8  # earlier windows that do not overlap, to learn a limit from
 NIGHTS = 60  # that `false_alarms` speaks of
@@ -26,6 +27,9 @@ SEASONAL = 1.25  # times what was seen a year ago is still the season
 BINS = 10
 EMPTY = 0.02  # added to the share of every bin: the index of one that was empty before would have no bounds
 WEIGHT = 4
+ERRORS = 28  # forecasts that must have been missed before, to know how far they usually miss
+TOGETHER = 0.5  # correlation of neighbouring errors that is always reckoned with: campaigns, heat, school holidays
+SMALL = 0.08  # spread of the log of sold over expected: what lies within it is no drift, however regular
 Values = NDArray[np.float64]
 
 
@@ -34,7 +38,8 @@ class Measure:
     """One statistic of one subject. past: (n,) what it was before, NaN where unknown; independent: windows in it.
 
     season: what it was around this time a year ago, may be empty. floor: what is too small to matter, however rare.
-    squared: the statistic is the square of `value`, which is nearer to a normal distribution.
+    squared: the statistic is the square of `value`, which is nearer to a normal distribution. fitted: coefficients that
+    were fitted to this past, which is therefore narrower than what comes after it.
     """
 
     kind: str
@@ -47,6 +52,7 @@ class Measure:
     floor: float
     message: str
     squared: bool = False
+    fitted: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,10 +86,11 @@ def judge(measures: Iterable[Measure], probability: float) -> Iterator[Finding]:
     for one in measures:
         past = one.past[np.isfinite(one.past)]
         windows = one.independent * len(past) / max(len(one.past), 1)
-        if windows < LEAST or not np.isfinite(one.value):
+        free = windows - 1 - one.fitted
+        if free < LEAST - 1 or not np.isfinite(one.value):
             continue
-        spread = float(past.std(ddof=1)) * float(np.sqrt(1 + 1 / windows))
-        limit = abs(float(past.mean())) + float(stats.t.isf(probability / 2, windows - 1)) * spread
+        spread = float(past.std()) * float(np.sqrt((1 + 1 / windows) * windows / free))
+        limit = abs(float(past.mean())) + float(stats.t.isf(probability / 2, free)) * spread
         season = np.abs(one.season[np.isfinite(one.season)]).max(initial=0.0)
         threshold = max(one.floor, limit, SEASONAL * float(season))
         value = float(one.value)
@@ -199,46 +206,46 @@ def height(slack: float, probability: float) -> float:
     return float(np.log(2 * slack**2 / (probability / 2)) / (2 * slack) - 1.166)
 
 
-def standardised(errors: Values, recent: int) -> Values:
+def standardised(errors: Values, usual: Values, recent: int) -> Values:
     """(n_groups, n) forecast errors over their own usual spread and centre, those of the `recent` newest left out.
 
     Errors that go together from day to day (a promotion that the model does not know) add up faster than independent
-    ones: their spread is widened by the square root of (1 + r) / (1 - r), r the correlation of neighbours. NaN where
-    fewer than LEAST errors are known.
+    ones: their spread is widened by the square root of (1 + r) / (1 - r), r the correlation of neighbours, at least
+    TOGETHER. It is not below SMALL. usual: what is known to act on demand, such as a promotion; an error between none
+    and that is none. NaN where fewer than ERRORS errors are known.
     """
     past = errors[:, : max(errors.shape[1] - recent, 0)]
-    count = np.isfinite(past).sum(axis=1)
     result = np.full(errors.shape, np.nan)
-    for row in np.flatnonzero(count >= LEAST):
+    for row in np.flatnonzero(np.isfinite(past).sum(axis=1) >= ERRORS):
         mine = past[row][np.isfinite(past[row])]
         centre = float(np.median(mine))
-        spread = max(float(np.std(mine - centre)), 1e-9)
+        spread = max(float(np.sqrt(np.mean((mine - centre) ** 2))), 1e-9)
         left = np.clip(mine - centre, -3 * spread, 3 * spread)
-        together = float(np.clip((left[1:] * left[:-1]).sum() / max((left**2).sum(), 1e-12), 0, 0.8))
-        small = float(stats.t.isf(0.01, len(mine) - 1) / stats.norm.isf(0.01))  # few errors, an uncertain spread
-        result[row] = (errors[row] - centre) / (spread * small * np.sqrt((1 + together) / (1 - together)))
+        together = float(np.clip((left[1:] * left[:-1]).sum() / max((left**2).sum(), 1e-12), TOGETHER, 0.8))
+        small = float(stats.t.isf(1e-3, len(mine) - 1) / stats.norm.isf(1e-3))  # few errors, an uncertain spread
+        unit = max(spread * small * np.sqrt((1 + together) / (1 - together)), SMALL)
+        off = errors[row] - centre
+        result[row] = (off - np.clip(off, np.minimum(usual[row], 0), np.maximum(usual[row], 0))) / unit
     return result
 
 
-def explained(change: Values, drivers: Values, recent: int) -> Values:
-    """(n_groups, n) what drivers say of the changes, by least squares over all but the `recent` newest columns.
+def coefficients(change: Values, drivers: Values, recent: int) -> Values:
+    """(n_groups, n_drivers) of drivers of the changes, by least squares over all but the `recent` newest columns.
 
-    drivers: (n_drivers, n_groups, n). Each group has coefficients of its own, drawn towards those of all
-    groups together as if it had WEIGHT more windows that behave like them.
+    drivers: (n_drivers, n_groups, n). Each group has coefficients of its own, drawn towards those of all groups
+    together as if it had WEIGHT more windows that behave like them. One that never moved has none.
     """
-    scale = np.maximum(drivers.std(axis=(1, 2)), 1e-9)
-    scale[drivers.std(axis=(1, 2)) < 1e-9] = 1.0
-    x = drivers / scale[:, None, None]
+    scale = drivers.std(axis=(1, 2)) + np.abs(drivers.mean(axis=(1, 2)))
+    x = drivers / np.where(scale > 1e-9, scale, 1)[:, None, None]
     known = np.isfinite(change)
     known[:, max(change.shape[1] - recent, 0) :] = False
     y, used = np.where(known, change, 0), x * known
     gram, moment = np.einsum("agn,bgn->gab", used, used), np.einsum("agn,gn->ga", used, y)
-    small = 1e-6 * np.eye(len(x)) * max(1, known.sum())
-    common = np.linalg.solve(gram.sum(axis=0) + small, moment.sum(axis=0))
+    some = 1e-6 * np.eye(len(x)) * max(1, known.sum())
+    common = np.linalg.solve(gram.sum(axis=0) + some, moment.sum(axis=0))
     prior = WEIGHT * recent * np.eye(len(x))
-    own = np.linalg.solve(gram + prior, (moment + prior @ common)[..., None])[..., 0]
-    found: Values = np.einsum("ga,agn->gn", own, x)
-    return found
+    own: Values = np.linalg.solve(gram + prior, (moment + prior @ common)[..., None])[..., 0]
+    return own / np.where(scale > 1e-9, scale, 1)
 
 
 def shares(values: Values, least: float) -> Values:

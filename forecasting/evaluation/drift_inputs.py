@@ -1,12 +1,12 @@
-"""The measures of drift that a panel gives: covariates, level, mix, missing cells, new and vanished series.
+"""The measures of drift of what goes into a model: covariates, missing cells, new and vanished series.
 
-Everything is taken over the total and every declared level with at most GROUPS groups, from the newest two years.
+Everything is taken over the total and every declared level with at most GROUPS groups, from the newest years.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,35 +20,27 @@ from forecasting.evaluation.drift import (
     REFERENCE,
     WINDOW,
     YEAR,
+    YEARS,
     Ends,
-    Finding,
     Measure,
     Values,
-    cusum,
     distance,
-    explained,
-    height,
     named,
     psi,
-    shares,
-    shift,
-    standardised,
     windows,
 )
 
 CALENDAR = ("event", "event_id")  # covariates that are the calendar: every day of it is different on purpose
 GROUPS = 200  # levels with more are left out, as they are from the scores
 SAMPLE = 2000  # series that the distribution of a covariate is taken from, spread evenly over all
-UNITS = 10.0  # a group that sold less in a usual window is too small to tell a change of level from chance
 ACTIVE = 0.7  # share of the periods before on which a series sold, from which on silence is news
 MEMBERS = 4  # active series that a group needs to have some vanish
-SLACK, MOST = 1.0, 3.0  # of the CUSUM, in usual deviations: let pass, and what one period counts at most
-LEVEL, MIX, GAPS, SERIES_GONE, DISTRIBUTION, MEAN = 0.25, 0.02, 0.25, 0.25, 0.2, 0.1  # changes too small to matter
+GAPS, SERIES_GONE, DISTRIBUTION, MEAN = 0.25, 0.25, 0.2, 0.1  # changes too small to matter
 
 
 @dataclass(frozen=True)
 class Recent:
-    """The newest two years of a panel, and the window that is judged."""
+    """The newest years of a panel, and the window that is judged."""
 
     panel: Panel
     window: int
@@ -70,7 +62,8 @@ class Recent:
     @property
     def width(self) -> int:
         """Periods that are looked at."""
-        return min(len(self.panel.periods), 2 * self.year + (1 + REFERENCE) * self.window)
+        years = YEARS[self.panel.frequency.code[0]] * self.year
+        return min(len(self.panel.periods), years + (1 + REFERENCE) * self.window)
 
     def ends(self, step: int = 1) -> Ends:
         """Where windows end."""
@@ -81,110 +74,18 @@ class Recent:
         last = len(self.panel.periods)
         return np.asarray(values[:, max(0, last - self.width) : last], dtype=np.float64)
 
+    def sample(self, values: Matrix) -> Values:
+        """The newest part of a covariate for SAMPLE series at most, spread evenly over all."""
+        rows = np.unique(np.linspace(0, len(values) - 1, min(SAMPLE, len(values))).astype(np.intp))
+        taken = self.newest(values[rows])
+        release(values)
+        return taken
+
 
 def measures(recent: Recent) -> Iterator[Measure]:
-    """All of them, in a fixed order."""
+    """Of covariates, and of what could be seen."""
     yield from covariates(recent)
-    yield from sales(recent)
     yield from presence(recent)
-
-
-# ---------------------------------------------------------------- what was sold
-
-
-def sales(recent: Recent) -> Iterator[Measure]:
-    """Level of every group, and mix of the groups of every level; what was not observed counts as it usually is.
-
-    What the covariates explain (promotions, prices, events, weather) is taken out, as it was in the past.
-    """
-    if recent.width < (1 + REFERENCE) * recent.window:
-        return
-    ends, explaining = recent.ends(), drivers(recent)
-    for index, level in enumerate(recent.levels):
-        now, before = windows(totals.filled(recent.panel, level, recent.width).astype(np.float64), recent.window)
-        one = 1 / recent.window
-        change = np.log((now + one) / (before + one))
-        usual = explained(change, np.stack([each[index] for each in explaining]), recent.window)
-        for row, label in enumerate(level.labels):
-            if before[row, -1] * recent.window >= UNITS:
-                told = f"{now[row, -1]:,.4g} units a period, expected {before[row, -1] * np.exp(usual[row, -1]):,.4g}"
-                values = change[row] - usual[row]
-                yield ends.measure("level", named(level.name, label), "change", values, (np.log1p(LEVEL), told))
-        if len(level.labels) > 1:
-            yield _mix(level, now, before * np.exp(usual), ends)
-
-
-def drivers(recent: Recent) -> list[list[Values]]:
-    """By covariate and level, (n_groups, n_ends): how much its weighted mean moved. The last one is constant."""
-    pairs = [[windows(mean, recent.window) for mean in each] for each in weighted(recent)]
-    ends = recent.width - (1 + REFERENCE) * recent.window + 1
-    moved = [[np.nan_to_num(now - before) for now, before in each] for each in pairs]
-    return [*moved, [np.ones((len(level.labels), ends)) for level in recent.levels]]
-
-
-def weighted(recent: Recent) -> list[list[Values]]:
-    """By covariate and level, (n_groups, width): its mean over the series, each counting by what it usually sells.
-
-    A covariate that is always above 0 (a price) counts as a share of its own mean.
-    """
-    panel, found = recent.panel, list(recent.levels)
-    used = {name: one for name, one in (dict(panel.known) | dict(panel.past)).items() if name != CALENDAR[-1]}
-    if "event" in used:  # people shop before a holiday
-        used["ahead"] = np.pad(used["event"], ((0, 0), (0, recent.window)))[:, recent.window :]
-    weights, add_weights = adder(found, recent.width)
-    sums = {name: adder(found, recent.width) for name in used}
-    for part in blocks(len(panel.y)):
-        y = recent.newest(panel.y[part])
-        sold = _mean(y.T).T
-        weight = np.where(np.isfinite(y), np.nan_to_num(sold), 0)
-        add_weights(part, weight)
-        for name, values in used.items():
-            x = recent.newest(values if len(values) == 1 else values[part])
-            own = _mean(x.T).T
-            x = x / own - 1 if np.nanmin(x, initial=np.inf) > 0 else x
-            sums[name][1](part, weight * np.where(np.isfinite(x), x, 0))
-        release(panel.y, *used.values())
-    return [
-        [np.where(w > 0, s / np.maximum(w, 1e-9), np.nan) for s, w in zip(of, weights, strict=True)]
-        for of, _ in sums.values()
-    ]
-
-
-def _mix(level: Level, now: Values, expected: Values, ends: Ends) -> Measure:
-    after, was = shares(now, 1e-4), shares(expected, 1e-4)
-    index = np.array([shift(was[:, end], after[:, end]) for end in range(after.shape[1])])
-    most = int(np.abs(after[:, -1] - was[:, -1]).argmax())
-    told = f"share of {level.labels[most]} {after[most, -1]:.1%}, expected {was[most, -1]:.1%}"
-    one = ends.measure("mix", level.name, "psi", np.sqrt(index), (float(np.sqrt(MIX)), told))
-    return Measure(**(vars(one) | {"squared": True}))
-
-
-def residuals(recent: Recent, expected: Mapping[str, Values], probability: float) -> Iterator[Finding]:
-    """CUSUM over what forecasts at short lead missed, of every group of a level: (n_groups, newest periods) expected.
-
-    What covariates explain of the errors is taken out first: promotions come and go, whether the model knows them or
-    not. NaN where nothing was forecast. probability: with which one group may be marked by chance on one night.
-    """
-    limit, means = height(SLACK, probability), weighted(recent)
-    for index, level in enumerate(recent.levels):
-        if level.name not in expected:
-            continue
-        wanted = expected[level.name]
-        count = wanted.shape[1]
-        actual = totals.filled(recent.panel, level, count).astype(np.float64)
-        error = np.log((actual + 1) / (wanted + 1))
-        moved = [np.nan_to_num(each[index][:, -count:] - _mean(each[index].T).T) for each in means]
-        error -= explained(error, np.stack([*moved, np.ones(error.shape)]), recent.window)
-        sums = cusum(standardised(error, recent.window), SLACK, MOST, limit + MOST)
-        known = np.isfinite(standardised(error, recent.window)).any(axis=1)
-        for row in np.flatnonzero(known):
-            missed = (
-                float(np.nanmean(error[row, -recent.window :]))
-                if np.isfinite(error[row, -recent.window :]).any()
-                else 0.0
-            )
-            told = f"sold {np.expm1(missed):+.0%} against forecasts of the last {recent.window} periods, usual is +0%"
-            yield Finding("residual", named(level.name, level.labels[row]), "cusum", float(sums[row, -1]), limit, told)
 
 
 # ---------------------------------------------------------------- what could be seen
@@ -223,15 +124,13 @@ def _summed(values: Values, window: int) -> Values:
 def _counted(recent: Recent) -> tuple[list[Values], ...]:
     """By level, (n_groups, width): series on sale, seen, new at each period, active before the window, gone in it."""
     width, window, found = recent.width, recent.window, list(recent.levels)
-    start, known = len(recent.panel.periods) - width, len(recent.panel.periods) > width
+    start = len(recent.panel.periods) - width
     sums = [adder(found, width) for _ in range(5)]
     for part in blocks(len(recent.panel.y)):
         y = recent.newest(recent.panel.y[part])
         seen = np.isfinite(y)
-        before = np.zeros(len(y), dtype=bool)
-        if known:
-            before |= np.isfinite(recent.panel.y[part, :start]).any(axis=1)
-        on_sale = np.maximum.accumulate(seen | before[:, None], axis=1)
+        before = np.any(np.isfinite(recent.panel.y[part, :start]), axis=1, keepdims=True)
+        on_sale = np.maximum.accumulate(seen | before, axis=1)
         new = np.diff(on_sale, axis=1, prepend=on_sale[:, :1])
         sold = _summed((np.nan_to_num(y) > 0).astype(np.float64), window)
         earlier = np.zeros_like(sold)
@@ -250,14 +149,12 @@ def _counted(recent: Recent) -> tuple[list[Values], ...]:
 def covariates(recent: Recent) -> Iterator[Measure]:
     """Distribution over all series, mean of every group, and gaps of each covariate that is not the calendar."""
     panel = recent.panel
-    rows = np.unique(np.linspace(0, len(panel.y) - 1, min(SAMPLE, len(panel.y))).astype(np.intp))
     for name, values in (dict(panel.known) | dict(panel.past)).items():
         if name in CALENDAR:
             continue
-        sample = recent.newest(values if len(values) == 1 else values[rows])
-        release(values)
+        sample = recent.sample(values)
         yield from _distributions(recent, name, sample)
-        mean = _mean(sample)
+        mean = mean_of(sample)
         yield from _means(recent, name, "", mean)
         gap = np.mean(~np.isfinite(sample), axis=0, keepdims=True)
         now, before = windows(gap, recent.window)
@@ -273,7 +170,8 @@ def covariates(recent: Recent) -> Iterator[Measure]:
                         yield from _means(recent, name, f" of {named(level.name, label)}", mean[row : row + 1])
 
 
-def _mean(values: Values) -> Values:
+def mean_of(values: Values) -> Values:
+    """(1, n) means of the columns; NaN where nothing is known."""
     seen = np.isfinite(values)
     count = seen.sum(axis=0, keepdims=True)
     total = np.where(seen, values, 0).sum(axis=0, keepdims=True)
@@ -302,7 +200,7 @@ def _distributions(recent: Recent, name: str, values: Values) -> Iterator[Measur
     found = np.array([_compared(values, end, window, spread / 20) for end in ends])
     at, told = recent.ends(window), "the newest values are distributed otherwise than those before"
     one = at.measure("covariate", name, "psi", np.sqrt(found[:, 0]), (float(np.sqrt(DISTRIBUTION)), told))
-    yield Measure(**(vars(one) | {"squared": True}))
+    yield replace(one, squared=True)
     yield at.measure("covariate", name, "ks", found[:, 1], (DISTRIBUTION, told))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from forecasting.data.tables import DRIFT, FORECAST_LEVELS
-from forecasting.evaluation import drift, drift_inputs
+from forecasting.evaluation import drift, drift_demand, drift_inputs
 from forecasting.evaluation.drift import Finding, Values
 from forecasting.evaluation.drift_inputs import Recent
 from forecasting.settings import Settings
@@ -37,11 +37,12 @@ def detect(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) ->
         warehouse, panel = Warehouse(settings.warehouse), Lake(settings.lake).read_panel(cutoff)
         outcome.snapshot = panel.snapshot
         recent = Recent.of(panel, settings.drift.window)
+        means = drift_demand.weighted(recent)
         expected = _expected(settings, recent, warehouse)
-        measures = list(drift_inputs.measures(recent))
+        measures = [*drift_inputs.measures(recent), *drift_demand.measures(recent, means)]
         groups = sum(len(one) for one in expected.values())
         probability = drift.chance(len(measures) + groups, settings.drift.false_alarms)
-        findings = [*drift.judge(measures, probability), *drift_inputs.residuals(recent, expected, probability)]
+        findings = [*drift.judge(measures, probability), *drift_demand.residuals(recent, means, expected, probability)]
         table = _table(findings).assign(cutoff=pd.Timestamp(cutoff), run_id=run.run_id)
         warehouse.replace(DRIFT, table, cutoff=pd.Timestamp(cutoff))
         drifted = int(table["drifted"].sum())
@@ -53,19 +54,20 @@ def detect(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) ->
 
 
 def newly(settings: Settings, cutoff: date, since: date) -> list[str]:
-    """What drifted at cutoffs after `since`, up to this one, and not at the newest one before: kind, subject, message.
+    """What drifted at cutoffs after `since` and before this one, but not at the newest one up to `since`.
 
-    So a training answers a drift once, however long it lasts.
+    So a training answers a drift once, however long it lasts, and a night that is repeated decides as it did.
     """
-    warehouse = Warehouse(settings.warehouse)
+    warehouse, trained = Warehouse(settings.warehouse), pd.Timestamp(since)
     rows = warehouse.read(DRIFT, ["cutoff", *KEY, "message"], drifted=True)
     measured = warehouse.distinct(DRIFT, ["cutoff"])["cutoff"]
-    before = measured[measured <= pd.Timestamp(since)].max()
-    known = set(rows.loc[rows["cutoff"] == before, KEY].itertuples(index=False, name=None))
-    later = rows[(rows["cutoff"] > pd.Timestamp(since)) & (rows["cutoff"] <= pd.Timestamp(cutoff))]
-    found = {key: message for *key_, message in later[[*KEY, "message"]].itertuples(index=False, name=None)
-             if (key := tuple(key_)) not in known}  # fmt: skip
-    return [f"{kind} of {subject}: {message}" for (kind, subject, _), message in found.items()]
+    known = rows[rows["cutoff"] == measured[measured <= trained].max()]
+    later = rows[(rows["cutoff"] > trained) & (rows["cutoff"] < pd.Timestamp(cutoff))].drop_duplicates(KEY, keep="last")
+    new = later[~pd.MultiIndex.from_frame(later[KEY]).isin(pd.MultiIndex.from_frame(known[KEY]))]
+    return [
+        f"{kind} of {subject}: {told}"
+        for kind, subject, told in zip(new["kind"], new["subject"], new["message"], strict=True)
+    ]
 
 
 def _table(findings: list[Finding]) -> pd.DataFrame:
