@@ -345,7 +345,9 @@ RUNS = Table(
     "One row a step of a run: what it worked on, how long it took, how it ended.",
     {
         "run_id": text("run of the orchestrator, or of the command line"),
-        "step": text("extract, train, forecast, monitor, drift, shadow, approve, rollback, health or retention"),
+        "step": text(
+            "extract, train, forecast, monitor, drift, exceptions, shadow, approve, rollback, health, alerts, ..."
+        ),
         "cutoff": CUTOFF,
         "snapshot": text("version of the sales table", null=True),
         "model_version": text("version in the registry", null=True),

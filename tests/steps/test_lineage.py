@@ -47,7 +47,8 @@ def test_tables_and_files_have_the_names_that_openlineage_gives_them(away: Setti
     read, written = lineage.of(away, row("monitor", snapshot="sales@4"))
     assert names(read) == [(DATABASE, "forecasts.demand.forecasts"), (BUCKET, "lake/panels")]
     assert read[1].version == "sales@4"
-    assert names(written) == [(DATABASE, "forecasts.demand.scores"), (DATABASE, "forecasts.demand.lost_demand")]
+    tables = ("scores", "series_scores", "score_trends", "lost_demand")
+    assert names(written) == [(DATABASE, f"forecasts.demand.{table}") for table in tables]
     assert list(written[0].table.columns)[:2] == ["cutoff", "scored_at"]
     told = f"{list(lineage._sources(away))} {read} {written}"
     assert "hush" not in told
