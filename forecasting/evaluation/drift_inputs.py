@@ -109,10 +109,9 @@ def covariates(recent: Recent, means: Means) -> Iterator[Measure]:
             yield recent.ends().measure("missing", name, "share", (now - before)[0], (MEAN, told))
         rare = float(np.mean(sample == 0)) > 0.5  # promotions come in bursts: judged over all series only
         whole = name not in panel.known or len(values) == 1 or rare
+        size = None if positive(sample) else float(np.nanmean(np.abs(sample)))
         for level, mean in zip(recent.levels[:1] if whole else recent.levels, means[name], strict=False):
-            yield from _means(
-                recent, name, level, mean, None if positive(sample) else float(np.nanmean(np.abs(sample)))
-            )
+            yield from _means(recent, name, level, mean, size)
 
 
 def _means(recent: Recent, name: str, level: Level, mean: Values, size: float | None) -> Iterator[Measure]:

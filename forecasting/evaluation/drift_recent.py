@@ -76,7 +76,7 @@ def weighted(recent: Recent) -> Means:
     used = {name: one for name, one in (dict(panel.known) | dict(panel.past)).items() if name != CALENDAR[-1]}
     if "event" in used:  # people shop before a holiday
         count = np.cumsum(np.pad(used["event"], ((0, 0), (1, recent.window + 1))), axis=1)
-        used["ahead"] = count[:, recent.window + 1 : -1] - count[:, 1 : -recent.window - 1]
+        used["events ahead"] = count[:, recent.window + 1 : -1] - count[:, 1 : -recent.window - 1]
     shares = {name for name, values in used.items() if positive(recent.sample(values))}
     weights, add_weights = adder(found, recent.width)
     sums = {name: adder(found, recent.width) for name in used}
