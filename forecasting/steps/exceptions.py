@@ -99,7 +99,7 @@ def _table(stake: pd.Series, reason: str, messages: list[str]) -> pd.DataFrame:
 
 def _why(settings: Settings, panel: Panel, found: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
     """unique_id, ds, model, group, units; nothing for a version that cannot be loaded or tells nothing."""
-    where, days = pd.Index(panel.unique_ids), panel.future(settings.panel.horizon)
+    where, days = {name: row for row, name in enumerate(panel.unique_ids)}, panel.future(settings.panel.horizon)
     for version, rows in found.groupby("model_version"):
         registry = Registry(settings.mlflow)
         try:
@@ -110,7 +110,7 @@ def _why(settings: Settings, panel: Panel, found: pd.DataFrame) -> Iterator[tupl
         if not isinstance(model, Blend):
             continue
         for name in rows["unique_id"]:
-            parts = model.explain(panel, settings.panel.horizon, int(where.get_loc(name)))
+            parts = model.explain(panel, settings.panel.horizon, where[name])
             for (part, group), units in parts.items():
                 for ds, value in zip(days, units, strict=True):
                     yield name, ds, part, group, float(value)
