@@ -5,16 +5,13 @@ What the covariates explain (promotions, prices, events, weather) is taken out, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 
 from forecasting.data import totals
-from forecasting.data.blocks import blocks, release
 from forecasting.data.hierarchy import Level
-from forecasting.data.totals import adder
 from forecasting.evaluation.drift import (
     REFERENCE,
     Ends,
@@ -30,12 +27,11 @@ from forecasting.evaluation.drift import (
     standardised,
     windows,
 )
-from forecasting.evaluation.drift_inputs import CALENDAR, Recent, mean_of
+from forecasting.evaluation.drift_recent import Means, Recent, mean_of
 
 LEVEL, MIX = 0.3, 0.05  # changes too small to matter: of a group, and the PSI of the shares of a level
 UNITS = 10.0  # a group that sold less in a usual window is too small to tell a change of level from chance
 SLACK, MOST = 1.5, 3.0  # of the CUSUM, in usual deviations: let pass, and what one period counts at most
-Means = Sequence[Sequence[Values]]  # by covariate and level, (n_groups, n)
 
 
 def measures(recent: Recent, means: Means) -> Iterator[Measure]:
@@ -62,59 +58,12 @@ def measures(recent: Recent, means: Means) -> Iterator[Measure]:
             yield replace(_mix(level, now, before * np.exp(usual), ends), fitted=len(moved))
 
 
-def drivers(recent: Recent, means: Means) -> Means:
+def drivers(recent: Recent, means: Means) -> list[list[Values]]:
     """By covariate and level, (n_groups, n_ends): how much its weighted mean moved. The last one is constant."""
-    pairs = [[windows(mean, recent.window) for mean in each] for each in means]
+    pairs = [[windows(mean, recent.window) for mean in each] for each in means.values()]
     ends = recent.width - (1 + REFERENCE) * recent.window + 1
     moved = [[np.nan_to_num(now - before) for now, before in each] for each in pairs]
     return [*moved, [np.ones((len(level.labels), ends)) for level in recent.levels]]
-
-
-def weighted(recent: Recent) -> Means:
-    """By covariate and level, (n_groups, width): its mean over the series, each counting by what it usually sells.
-
-    A covariate that is always above 0 (a price) counts as a share of its own mean. Beside them, where events are
-    known, how many lie in the window to come; where there is more than a year, what was sold in all a year ago.
-    """
-    panel, found = recent.panel, list(recent.levels)
-    used = {name: one for name, one in (dict(panel.known) | dict(panel.past)).items() if name != CALENDAR[-1]}
-    if "event" in used:  # people shop before a holiday
-        count = np.cumsum(np.pad(used["event"], ((0, 0), (1, recent.window + 1))), axis=1)
-        used["ahead"] = count[:, recent.window + 1 : -1] - count[:, 1 : -recent.window - 1]
-    positive = {name for name, values in used.items() if _positive(recent.sample(values))}
-    weights, add_weights = adder(found, recent.width)
-    sums = {name: adder(found, recent.width) for name in used}
-    for part in blocks(len(panel.y)):
-        y = recent.newest(panel.y[part])
-        sold = mean_of(y.T).T
-        weight = np.where(np.isfinite(y), np.nan_to_num(sold), 0)
-        add_weights(part, weight)
-        for name, values in used.items():
-            x = recent.newest(values if len(values) == 1 else values[part])
-            own = mean_of(x.T).T
-            x = np.where(own > 0, x / np.where(own > 0, own, 1) - 1, x) if name in positive else x
-            sums[name][1](part, weight * np.where(np.isfinite(x), x, 0))
-        release(panel.y, *used.values())
-    moved = [
-        [np.where(w > 0, s / np.maximum(w, 1e-9), np.nan) for s, w in zip(of, weights, strict=True)]
-        for of, _ in sums.values()
-    ]
-    if len(panel.periods) > recent.year + (1 + REFERENCE) * recent.window:
-        moved.append([np.broadcast_to(_year_ago(recent), one.shape) for one in weights])
-    return moved
-
-
-def _positive(values: Values) -> bool:
-    return bool(np.min(values, where=np.isfinite(values), initial=np.inf) > 0)
-
-
-def _year_ago(recent: Recent) -> Values:
-    """(1, width) log of what was sold in all a year before, as a mean over a window around it; NaN where unknown."""
-    total = totals.filled(recent.panel, recent.levels[0], len(recent.panel.periods))[0]
-    smooth = pd.Series(np.log1p(total, dtype=np.float64)).interpolate(limit_direction="both")
-    around = smooth.rolling(recent.window, center=True, min_periods=1).mean()
-    found: Values = around.shift(recent.year).to_numpy()[None, -recent.width :]
-    return found
 
 
 def _mix(level: Level, now: Values, expected: Values, ends: Ends) -> Measure:
@@ -159,6 +108,6 @@ def _usual(recent: Recent, index: int, means: Means, count: int) -> Values:
     one = 1 / recent.window
     moved = np.stack([each[index] for each in drivers(recent, means)])
     found = coefficients(np.log((now + one) / (before + one)), moved, recent.window)[:, :-1]
-    newest = np.stack([np.nan_to_num(each[index][:, -count:] - mean_of(each[index].T).T) for each in means])
+    newest = np.stack([np.nan_to_num(each[index][:, -count:] - mean_of(each[index].T).T) for each in means.values()])
     usual: Values = np.einsum("ga,agn->gn", found, newest)
     return usual

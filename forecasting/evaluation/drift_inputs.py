@@ -6,22 +6,16 @@ Everything is taken over the total and every declared level with at most GROUPS 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.data import totals
 from forecasting.data.blocks import blocks, release
-from forecasting.data.hierarchy import SERIES, TOTAL, Level
-from forecasting.data.panel import Matrix, Panel
-from forecasting.data.totals import adder, level_of
+from forecasting.data.hierarchy import TOTAL, Level
+from forecasting.data.totals import adder
 from forecasting.evaluation.drift import (
     REFERENCE,
-    WINDOW,
-    YEAR,
-    YEARS,
-    Ends,
     Measure,
     Values,
     distance,
@@ -29,62 +23,16 @@ from forecasting.evaluation.drift import (
     psi,
     windows,
 )
+from forecasting.evaluation.drift_recent import CALENDAR, Means, Recent, positive
 
-CALENDAR = ("event", "event_id")  # covariates that are the calendar: every day of it is different on purpose
-GROUPS = 200  # levels with more are left out, as they are from the scores
-SAMPLE = 2000  # series that the distribution of a covariate is taken from, spread evenly over all
 ACTIVE = 0.7  # share of the periods before on which a series sold, from which on silence is news
 MEMBERS = 4  # active series that a group needs to have some vanish
 GAPS, SERIES_GONE, DISTRIBUTION, MEAN = 0.25, 0.25, 0.2, 0.1  # changes too small to matter
 
 
-@dataclass(frozen=True)
-class Recent:
-    """The newest years of a panel, and the window that is judged."""
-
-    panel: Panel
-    window: int
-    levels: tuple[Level, ...]
-
-    @classmethod
-    def of(cls, panel: Panel, window: int | None) -> Recent:
-        """window: newest periods that are judged; None: a week of days, four weeks, three months."""
-        code = panel.frequency.code[0]
-        names = [name for name in dict.fromkeys((TOTAL, *panel.levels)) if name != SERIES]
-        found = tuple(level for name in names if len((level := level_of(panel, name)).labels) <= GROUPS)
-        return cls(panel, window or WINDOW[code], found)
-
-    @property
-    def year(self) -> int:
-        """Periods of a year."""
-        return YEAR[self.panel.frequency.code[0]]
-
-    @property
-    def width(self) -> int:
-        """Periods that are looked at."""
-        years = YEARS[self.panel.frequency.code[0]] * self.year
-        return min(len(self.panel.periods), years + (1 + REFERENCE) * self.window)
-
-    def ends(self, step: int = 1) -> Ends:
-        """Where windows end."""
-        return Ends(self.window, self.year, step)
-
-    def newest(self, values: Matrix) -> Values:
-        """The part of a matrix by period, (n, n_periods or more), that is looked at, up to the cutoff."""
-        last = len(self.panel.periods)
-        return np.asarray(values[:, max(0, last - self.width) : last], dtype=np.float64)
-
-    def sample(self, values: Matrix) -> Values:
-        """The newest part of a covariate for SAMPLE series at most, spread evenly over all."""
-        rows = np.unique(np.linspace(0, len(values) - 1, min(SAMPLE, len(values))).astype(np.intp))
-        taken = self.newest(values[rows])
-        release(values)
-        return taken
-
-
-def measures(recent: Recent) -> Iterator[Measure]:
-    """Of covariates, and of what could be seen."""
-    yield from covariates(recent)
+def measures(recent: Recent, means: Means) -> Iterator[Measure]:
+    """Of covariates, whose means by group are given (see `weighted`), and of what could be seen."""
+    yield from covariates(recent, means)
     yield from presence(recent)
 
 
@@ -146,7 +94,7 @@ def _counted(recent: Recent) -> tuple[list[Values], ...]:
 # ---------------------------------------------------------------- covariates
 
 
-def covariates(recent: Recent) -> Iterator[Measure]:
+def covariates(recent: Recent, means: Means) -> Iterator[Measure]:
     """Distribution over all series, mean of every group, and gaps of each covariate that is not the calendar."""
     panel = recent.panel
     for name, values in (dict(panel.known) | dict(panel.past)).items():
@@ -154,37 +102,29 @@ def covariates(recent: Recent) -> Iterator[Measure]:
             continue
         sample = recent.sample(values)
         yield from _distributions(recent, name, sample)
-        mean = mean_of(sample)
-        yield from _means(recent, name, "", mean)
         gap = np.mean(~np.isfinite(sample), axis=0, keepdims=True)
         now, before = windows(gap, recent.window)
         if now.shape[1]:
             told = f"{now[0, -1]:.0%} of the values are missing, {before[0, -1]:.0%} before"
             yield recent.ends().measure("missing", name, "share", (now - before)[0], (MEAN, told))
         rare = float(np.mean(sample == 0)) > 0.5  # promotions come in bursts: judged over all series only
-        if name in panel.known and len(values) == len(panel.y) and not rare:
-            for level in recent.levels:
-                if level.name != TOTAL:
-                    mean = recent.newest(totals.mean(panel, level, name))
-                    for row, label in enumerate(level.labels):
-                        yield from _means(recent, name, f" of {named(level.name, label)}", mean[row : row + 1])
+        whole = name not in panel.known or len(values) == 1 or rare
+        size = None if positive(sample) else float(np.nanmean(np.abs(sample)))
+        for level, mean in zip(recent.levels[:1] if whole else recent.levels, means[name], strict=False):
+            yield from _means(recent, name, level, mean, size)
 
 
-def mean_of(values: Values) -> Values:
-    """(1, n) means of the columns; NaN where nothing is known."""
-    seen = np.isfinite(values)
-    count = seen.sum(axis=0, keepdims=True)
-    total = np.where(seen, values, 0).sum(axis=0, keepdims=True)
-    found: Values = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-    return found
-
-
-def _means(recent: Recent, name: str, of: str, mean: Values) -> Iterator[Measure]:
+def _means(recent: Recent, name: str, level: Level, mean: Values, size: float | None) -> Iterator[Measure]:
+    """size: what the covariate usually is; None: it is above 0, and the mean is a share."""
     now, before = windows(mean, recent.window)
-    if now.shape[1] and np.isfinite(before).any():
-        told = f"mean {now[0, -1]:.4g}, {before[0, -1]:.4g} before"
-        floor = MEAN * float(np.nanmean(np.abs(before[0])))
-        yield recent.ends().measure("covariate", f"{name}{of}", "mean", now[0] - before[0], (floor, told))
+    if not now.shape[1]:
+        return
+    for row, label in enumerate(level.labels):
+        subject = name if level.name == TOTAL else f"{name} of {named(level.name, label)}"
+        moved = now[row] - before[row]
+        told = f"{moved[-1]:+.1%}" if size is None else f"{moved[-1]:+.4g}"
+        floor, told = MEAN * (1.0 if size is None else size), f"{told} on average against the periods before"
+        yield recent.ends().measure("covariate", subject, "mean", moved, (floor, told))
 
 
 def _distributions(recent: Recent, name: str, values: Values) -> Iterator[Measure]:

@@ -13,7 +13,7 @@ import pandas as pd
 from forecasting.data.tables import DRIFT, FORECAST_LEVELS
 from forecasting.evaluation import drift, drift_demand, drift_inputs
 from forecasting.evaluation.drift import Finding, Values
-from forecasting.evaluation.drift_inputs import Recent
+from forecasting.evaluation.drift_recent import Recent, weighted
 from forecasting.settings import Settings
 from forecasting.steps.run import Run, record, whole_periods
 from forecasting.stores.lake import Lake
@@ -37,9 +37,9 @@ def detect(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) ->
         warehouse, panel = Warehouse(settings.warehouse), Lake(settings.lake).read_panel(cutoff)
         outcome.snapshot = panel.snapshot
         recent = Recent.of(panel, settings.drift.window)
-        means = drift_demand.weighted(recent)
+        means = weighted(recent)
         expected = _expected(settings, recent, warehouse)
-        measures = [*drift_inputs.measures(recent), *drift_demand.measures(recent, means)]
+        measures = [*drift_inputs.measures(recent, means), *drift_demand.measures(recent, means)]
         groups = sum(len(one) for one in expected.values())
         probability = drift.chance(len(measures) + groups, settings.drift.false_alarms)
         findings = [*drift.judge(measures, probability), *drift_demand.residuals(recent, means, expected, probability)]

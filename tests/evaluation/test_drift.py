@@ -14,7 +14,7 @@ from forecasting.data.frequency import Frequency
 from forecasting.data.panel import Panel
 from forecasting.evaluation import drift, drift_demand, drift_inputs
 from forecasting.evaluation.drift import Finding, Measure
-from forecasting.evaluation.drift_inputs import Recent
+from forecasting.evaluation.drift_recent import Recent, weighted
 
 # ---------------------------------------------------------------- by hand
 
@@ -127,7 +127,8 @@ def shop(seed: int = 1, days: int = 500, stores: int = 4, items: int = 6) -> Pan
 
 def findings(panel: Panel) -> list[Finding]:
     recent = Recent.of(replace(panel, totals=totals.compute(panel)), None)
-    measures = [*drift_inputs.measures(recent), *drift_demand.measures(recent, drift_demand.weighted(recent))]
+    means = weighted(recent)
+    measures = [*drift_inputs.measures(recent, means), *drift_demand.measures(recent, means)]
     return list(drift.judge(measures, drift.chance(len(measures), 0.5)))
 
 
@@ -199,6 +200,15 @@ def test_a_price_regime_is_drift_of_the_covariate(target: dict[str, str], subjec
     assert ("covariate", subject) in marked(replace(panel, known=dict(panel.known) | {"price": price}))
 
 
+def test_a_new_item_that_costs_more_is_no_price_regime() -> None:
+    panel, price, y = shop(), shop().known["price"].copy(), shop().y.copy()
+    rows, days = changed(panel, 6, item="I3")
+    price[rows] *= 20
+    price[rows, : days.start], y[rows, : days.start] = np.nan, np.nan
+    found = marked(replace(panel, y=y, known=dict(panel.known) | {"price": price}))
+    assert not any(kind == "covariate" for kind, _ in found)
+
+
 def test_a_signal_that_goes_silent_or_wild_is_drift() -> None:
     panel, weather = shop(), shop().past["weather"].copy()
     weather[:, -4:] = np.nan
@@ -249,7 +259,7 @@ def residuals(panel: Panel, factor: np.ndarray) -> dict[str, Finding]:
     recent, random = Recent.of(panel, None), np.random.default_rng(6)
     sold = panel.totals["category"].filled[:, -60:].astype(np.float64)
     expected = {"category": sold * factor * np.exp(random.normal(0, 0.1, sold.shape))}
-    found = drift_demand.residuals(recent, drift_demand.weighted(recent), expected, 1e-4)
+    found = drift_demand.residuals(recent, weighted(recent), expected, 1e-4)
     return {one.subject: one for one in found}
 
 
