@@ -29,6 +29,7 @@ from forecasting.settings import Settings
 from forecasting.steps import drift, judgement, promotion
 from forecasting.steps.run import Run, code_version, packages, record, whole_periods
 from forecasting.steps.serving import servable
+from forecasting.stores.alone import alone
 from forecasting.stores.folder import Folder
 from forecasting.stores.lake import Lake
 from forecasting.stores.registry import Card, Registry, Version
@@ -68,8 +69,44 @@ def train(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -> 
 
     Returns cutoff, snapshot, version, model (label), weights, promoted, reason, accuracy (of the chosen metric) and
     baseline (the same of seasonal naive). Raises ModelError where no candidate could be backtested.
+
+    Trainings of a deployment come one after the other. One that finds, when it is its turn, that another run has
+    trained for this cutoff meanwhile gives that one's results.
     """
-    cutoff = whole_periods(settings, cutoff)
+    cutoff, registry = whole_periods(settings, cutoff), Registry(settings.mlflow)
+    before = _ended(registry, cutoff)
+    with alone(settings.warehouse, "train"):
+        meanwhile = _ended(registry, cutoff) - before
+        if meanwhile:
+            tell(f"another run has trained for {cutoff} meanwhile")
+            return _facts_of(settings, registry.version(max(meanwhile, key=int)))
+        return _train(settings, cutoff, run, tell)
+
+
+def _ended(registry: Registry, cutoff: date) -> set[str]:
+    """Versions of trainings that have come to their end."""
+    return {one.version for one in registry.versions() if one.cutoff == cutoff and one.state}
+
+
+def _facts_of(settings: Settings, made: Version) -> dict[str, Any]:
+    """What `train` gives back, of a version that another run has made."""
+    metric, decisions = settings.train.metric, {"champion": promotion.PROMOTED, "waiting": promotion.WAITING}
+    return {
+        "cutoff": made.cutoff.isoformat(),
+        "snapshot": made.tags["snapshot"],
+        "version": made.version,
+        "model": made.name,
+        "weights": json.loads(made.tags["weights"]),
+        "promoted": made.promoted,
+        "decision": decisions.get(made.state, promotion.KEPT),
+        "reason": f"trained by another run at the same time; {made.tags.get('verdict', '')}",
+        "metric": metric,
+        "accuracy": made.metrics.get(f"backtest_{metric}"),
+        "baseline": made.metrics.get(f"baseline_{metric}"),
+    }
+
+
+def _train(settings: Settings, cutoff: date, run: Run, tell: Tell) -> dict[str, Any]:
     with record(settings, run, "train", cutoff) as outcome:
         lake, registry = Lake(settings.lake), Registry(settings.mlflow)
         panel = lake.read_panel(cutoff)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -42,9 +43,29 @@ def engine(url: sa.URL) -> sa.Engine:
         options = {"application_name": "forecasting", "connect_timeout": 15, "options": "-c timezone=UTC"}
         return sa.create_engine(url, poolclass=sa.NullPool, connect_args=options)
     made = sa.create_engine(url, poolclass=sa.NullPool)
+    sa.event.listen(made, "do_connect", _open_sqlite)
     sa.event.listen(made, "connect", _prepare_sqlite)
     sa.event.listen(made, "begin", _begin_sqlite)
     return made
+
+
+def _open_sqlite(_dialect: Any, _record: Any, words: list[Any], options: dict[str, Any]) -> sqlite3.Connection:
+    """A connection; on a full disk, where SQLite finds no room for what it lays beside the file, one that only reads.
+
+    That is safe where the log beside the file (-wal) is empty: the file itself then holds the last commit.
+    """
+    connection: sqlite3.Connection = sqlite3.connect(*words, **options)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError as error:
+        connection.close()
+        file, log = Path(words[0]), Path(f"{words[0]}-wal")
+        full = error.sqlite_errorname.startswith(("SQLITE_IOERR", "SQLITE_FULL", "SQLITE_CANTOPEN"))
+        if not full or not file.is_file() or (log.exists() and log.stat().st_size):
+            raise
+        connection = sqlite3.connect(f"{file.absolute().as_uri()}?immutable=1", uri=True, **options)
+        connection.execute("PRAGMA query_only = 1")
+    return connection
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
@@ -61,4 +82,6 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 def _begin_sqlite(connection: sa.Connection) -> None:
     write = connection.get_execution_options().get("write")
+    if write and connection.exec_driver_sql("PRAGMA query_only").scalar():
+        raise sqlite3.OperationalError("no room on its disk for anything new; what is there can be read")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

@@ -6,7 +6,6 @@ One set of SQLAlchemy tables for both databases, made from `data/tables.py`; man
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
@@ -23,6 +22,7 @@ from forecasting.data.tables import FORECASTS, VIEWS, WAREHOUSE
 from forecasting.errors import StoreError, some
 from forecasting.sections import WarehouseSettings
 from forecasting.stores import bulk, database
+from forecasting.stores.alone import lock_key
 from forecasting.stores.changes import Change, Stream, typed
 
 _TYPES: dict[str, Any] = {
@@ -225,8 +225,7 @@ class Warehouse:
     def _lock(self, connection: sa.Connection, name: str) -> None:
         """Hold a name until the transaction ends. In SQLite a writer holds the whole file already."""
         if connection.dialect.name == "postgresql":
-            digest = hashlib.sha256(f"{self._metadata.schema} {name}".encode()).digest()
-            key = int.from_bytes(digest[:8], "big", signed=True)
+            key = lock_key(f"{self._metadata.schema} {name}")
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
 
     @contextlib.contextmanager
