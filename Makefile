@@ -11,7 +11,7 @@ BIN  := $(VENV)/bin
 ENV  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help env run ui demo test browser-test soak check lock docs bench model-check build release-check clean
+.PHONY: help env run ui demo test browser-test soak chaos check lock docs bench model-check build release-check clean
 .DELETE_ON_ERROR:
 
 help:            ## this list
@@ -43,6 +43,9 @@ browser-test: $(ENV) ## tests that click through Airflow in a headless Chromium 
 
 soak: $(ENV)     ## two months of nights in one go, with all that goes wrong; report in var/soak
 	@$(BIN)/python -m tests.soak $(ARGS)
+
+chaos: $(ENV)    ## kills, malformed rows, full disks, lost databases; report in var/chaos
+	@$(BIN)/python -m tests.chaos --kills 50 --rows 10000 --out var/chaos $(ARGS)
 
 check: $(ENV)    ## ruff (lint, format), mypy --strict, layers
 	@$(BIN)/ruff check .
