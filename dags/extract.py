@@ -11,14 +11,14 @@ from datetime import timedelta
 
 from airflow.sdk import dag, task
 
-from forecasting.orchestration import NIGHTLY, PANEL, announce, clock, cutoff_param, night
+from forecasting.orchestration import NIGHTLY, PANEL, announce, catch_up, clock, cutoff_param, night
 
 
 @dag(
     schedule=clock(),
     doc_md=__doc__,
     params={"cutoff": cutoff_param()},
-    **NIGHTLY,
+    **NIGHTLY | catch_up(),
 )
 def extract():
     """The DAG."""

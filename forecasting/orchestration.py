@@ -11,7 +11,7 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,6 +104,17 @@ def clock() -> CronTriggerTimetable | None:
     if os.environ.get(SCHEDULE, "on").lower() == "off":
         return None
     return CronTriggerTimetable(str(section("extract").get("schedule", "0 3 * * *")), timezone=zone())
+
+
+def catch_up() -> dict[str, Any]:
+    """What `extract` does about nights that did not run: nothing but the newest one, or each since `catchup_from`."""
+    if section("extract").get("catchup") != "in_order":
+        return {}
+    try:
+        first = date.fromisoformat(str(section("extract").get("catchup_from")))
+        return {"catchup": True, "start_date": datetime.combine(first, time(), ZoneInfo(zone()))}
+    except (ValueError, OSError):  # no date, no such zone: the tasks say so
+        return {}
 
 
 def cutoff_param() -> Param:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
@@ -95,6 +96,10 @@ class Extract(Section):
 
     schedule: str = Field("0 3 * * *", description="cron, when the night starts")
     timezone: str = Field("UTC", description="IANA zone of `schedule` and of business days")
+    catchup: Literal["newest", "in_order"] = Field(
+        "newest", description="after nights that did not run: straight to the newest, or each of them in its order"
+    )
+    catchup_from: date | None = Field(None, description="first day that a night starts on, where catchup = in_order")
     correction_days: int = Field(14, ge=0, description="days before the last cutoff that are read again")
     sales: SalesTable
     items: AttributeTable | None = None
@@ -106,6 +111,12 @@ class Extract(Section):
     events: SourceTable | None = Field(None, description="ds, event: holidays and other named days")
     stock: SourceTable | None = Field(None, description="item, ds, in_stock (or on_hand), optionally store")
     signals: tuple[SignalTable, ...] = ()
+
+    @model_validator(mode="after")
+    def _from_some_day(self) -> Self:
+        if self.catchup == "in_order" and self.catchup_from is None:
+            raise ValueError('catchup = "in_order" needs catchup_from: the first day that a night is wanted for')
+        return self
 
 
 class Screen(Section):
@@ -120,6 +131,7 @@ class Screen(Section):
     max_quarantined: Share = Field(0.2, description="share of rows; more stops the night")
     freshness_days: int = Field(1, ge=0, description="days from the newest sale to the cutoff; more stops the night")
     min_rows_ratio: Share = Field(0.3, description="rows of the newest day / mean of the same weekdays before")
+    min_known_ratio: Share = Field(0.7, description="rows of days read before / rows they had then; 0 = not asked")
     silent_store: Literal["stop", "warn", "off"] = Field("warn", description="a store that usually sells, sold nothing")
     gap_days: int = Field(3, ge=1, description="days without any sale anywhere; as many or more are reported")
 

@@ -43,6 +43,20 @@ def gates(screened: Screened, table: SalesTable, frequency: str, rules: Screen, 
     return pd.DataFrame(lines, columns=list(REPORT))
 
 
+def shrunk(read: int, known: int, since: date, before: date, rules: Screen) -> pd.DataFrame:
+    """Row of QUALITY for: shrunk. Days that are read again are corrected, and do not lose much of what they had.
+
+    read, known: days of series from `since` to `before`, tonight and when they were read before.
+    """
+    passed = known == 0 or read >= rules.min_known_ratio * known
+    message = f"{read:,} days of series from {since} to {before}, {known:,} when they were read before; allowed from a "
+    message += f"share of {rules.min_known_ratio:g}" + ("" if passed else ". Did the source deliver all of its rows?")
+    line = _line("shrunk", "stop", passed, message)
+    return pd.DataFrame(
+        [{"table": "sales", "read": read, "clean": read, "quarantined": 0, **line}], columns=list(REPORT)
+    )
+
+
 @dataclass(frozen=True)
 class _Activity:
     """Rows, and rows with something sold, by store and period: (n_stores, n_periods) each.

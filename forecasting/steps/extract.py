@@ -15,7 +15,7 @@ from forecasting.data import canonical
 from forecasting.data.blocks import lean
 from forecasting.data.build import build_panel
 from forecasting.data.frequency import Frequency
-from forecasting.data.gates import gates
+from forecasting.data.gates import gates, shrunk
 from forecasting.data.lake_tables import EVENTS, PRICES, PROMOTIONS, SIGNALS, STOCK
 from forecasting.data.pieces import Pieces
 from forecasting.data.quality import Known, goes_on_until, screen_attributes, screen_by_item, screen_sales, screen_table
@@ -66,11 +66,17 @@ def extract(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -
     with record(settings, run, "extract", cutoff) as outcome:
         lake = Lake(settings.lake)
         newest = lake.newest_cutoff()
-        since = _since(settings, lake.newest_cutoff(before=cutoff))
+        before = lake.newest_cutoff(before=cutoff)
+        since = _since(settings, before)
         night = _Night()
         _read_others(settings, cutoff, night, lake, tell)
         sales, read = _read_sales(settings, night, Known(cutoff, *_keys(night), newest), since)
         tell(f"sales: {read:,} rows read, {len(sales):,} days of series clean")
+        if before and since and since <= before:
+            known = lake.count(lake.snapshot(before).id, since, before)
+            night.reports.append(
+                shrunk(int((sales["ds"] <= pd.Timestamp(before)).sum()), known, since, before, settings.screen)
+            )
         broken = _broken(night)
         if broken:
             night.quarantined = [rows.groupby("rule", sort=False).head(KEPT_OF_STOPPED) for rows in night.quarantined]

@@ -159,6 +159,11 @@ class Lake:
             return pd.DataFrame()
         return self._read(table, commit.snapshot.versions[table], commit.categorical[table], columns)
 
+    def count(self, snapshot_id: str, first: date, last: date) -> int:
+        """Number of sales rows (days of series) that a snapshot has from one day to another, both included."""
+        rows = _window(first, last)
+        return int(self._dataset("sales", version_of(snapshot_id), []).count_rows(filter=rows))
+
     def pieces(self, snapshot_id: str, table: str, **among: Sequence[str]) -> Iterator[pd.DataFrame]:
         """The same rows as `read`, at most PIECE at a time, always in the same order; each with its own categories.
 

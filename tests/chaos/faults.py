@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import resource
@@ -23,6 +24,11 @@ from tests.chaos.kills import again, between
 from tests.postgres import Server
 from tests.shops import ROOT
 
+BUNDLE = {
+    "name": "dags",
+    "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+    "kwargs": {"path": str(ROOT / "dags")},
+}
 OURS = "|".join(name for name in vars(errors) if name.endswith("Error"))
 SENTENCE = re.compile(rf"^(?:{OURS}): .{{40,}}", re.MULTILINE)  # in a traceback the module stands before it
 AIRFLOW = """
@@ -81,11 +87,11 @@ def _held(server: Server, table: str) -> Iterator[sa.Connection]:
             connection.close()
 
 
-def _wait_for_writer(connection: sa.Connection, alive: Callable[[], bool]) -> None:
+def _wait_for_writer(connection: sa.Connection, ended: Callable[[], bool], log: Path) -> None:
     """Until somebody waits for the table, with what it wrote before not yet committed."""
     waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"  # pg_stat_activity stands still in a transaction
     while connection.exec_driver_sql(waiting).scalar() == 0:
-        assert alive(), "it ended before it came to the table that is held"
+        assert not ended(), f"it ended before it came to the table that is held:\n{log.read_text()[-1500:]}"
         time.sleep(0.02)
 
 
@@ -95,7 +101,7 @@ def stopped_postgresql(shop: Deployment, server: Server | None) -> tuple[str, li
     shop.restore("publish")
     with _held(server, "forecast_sums") as connection:
         child = shop.start("publish")
-        _wait_for_writer(connection, lambda: not child.ended())
+        _wait_for_writer(connection, child.ended, child.log)
         server.stop("immediate")
     child.wait()
     said = child.said()
@@ -117,11 +123,12 @@ def retried_by_airflow(shop: Deployment, server: Server | None) -> tuple[str, li
         "AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False", "FORECASTING_CONF": str(shop.conf),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db", "FORECASTING_RETRY_SECONDS": "5",
         "FORECASTING_POOL": "default_pool", "PYTHONPATH": str(ROOT),
+        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([BUNDLE]),
     }  # fmt: skip
     with _held(server, "forecast_sums") as connection, log.open("w") as output:
         command = [sys.executable, "-c", AIRFLOW, str(ROOT / "dags"), SECOND]
         process = subprocess.Popen(command, env=os.environ | settings, cwd=ROOT, stdout=output, stderr=output)
-        _wait_for_writer(connection, lambda: process.poll() is None)
+        _wait_for_writer(connection, lambda: process.poll() is not None, log)
         server.stop("immediate")
     server.start()
     try:

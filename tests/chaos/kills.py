@@ -44,7 +44,7 @@ def _kill(shop: Deployment, step: str, chance: random.Random) -> Kill:
     """Kill the step within its duration; where it was faster, try again with another moment."""
     for _ in range(TRIES):
         shop.restore(step)
-        at = chance.uniform(0, shop.seconds[step])
+        at = chance.triangular(0, shop.seconds[step], shop.seconds[step])  # a step writes towards its end
         child = shop.start(step, *(() if step == "publish" else ("--cutoff", SECOND)))
         time.sleep(at)
         if child.ended():

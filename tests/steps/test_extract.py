@@ -283,3 +283,27 @@ def test_a_day_that_is_delivered_twice_counts_once(shop: Shop, with_ids: bool) -
     assert set(quarantine(settings)) == {("delivered_again", "every line of its day was delivered 3 times")}
     assert (Lake(settings.lake).read_panel(CUTOFF).y == panel.y).all()
     assert again["snapshot"] == once["snapshot"]
+
+
+@pytest.mark.parametrize("half", ["by item", "by byte"])
+def test_half_a_file_stops_the_night_and_the_whole_one_goes_on(shop: Shop, half: str) -> None:
+    """Sorted by item, half a file has every day and store, and lacks half of what was known before."""
+    shop.lines = shop.lines.sort_values(["item", "ds"], ignore_index=True)
+    settings = shop.settings()
+    night(settings)
+    tomorrow = CUTOFF + timedelta(days=1)
+    for store in STORES:
+        for item in ITEMS:
+            shop.add(ds=f"{tomorrow} 10:00:00", item=item, store=store)
+    shop.lines = shop.lines.sort_values(["item", "ds"], ignore_index=True)
+    shop.settings()
+    file = shop.folder / "lines.csv"
+    whole = file.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    file.write_bytes(b"".join(lines[: len(lines) // 2]) if half == "by item" else whole[: len(whole) // 2 + 3])
+    with pytest.raises((DataQualityError, SourceError), match=r"shrunk|lines\.csv"):
+        night(settings, tomorrow)
+    assert Lake(settings.lake).newest_cutoff() == CUTOFF
+    file.write_bytes(whole)
+    assert night(settings, tomorrow)["quarantined"] == 0
+    assert Lake(settings.lake).read_panel(tomorrow).y.shape == (4, DAYS + 1)
