@@ -8,29 +8,27 @@ from __future__ import annotations
 
 import logging
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from airflow.sdk import Asset, CronTriggerTimetable, Param, task
+from airflow.sdk import Asset, Param, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.sdk.execution_time.hitl import HITLUser
 from structlog.contextvars import bound_contextvars
 
 from forecasting import lineage, telemetry
+from forecasting.clock import catch_up, clock, conf_path, section, zone
 from forecasting.errors import CutoffError, DataQualityError, PublishError, SettingsError, TableError
 
 if TYPE_CHECKING:
     from forecasting.settings import Settings
     from forecasting.steps.run import Run
 
-CONF = "FORECASTING_CONF"
-SCHEDULE = "FORECASTING_SCHEDULE"
+__all__ = ["catch_up", "clock", "conf_path", "section", "zone"]  # the DAGs find them here too
 NOBODY = "nobody in time"
 POOL = os.environ.get("FORECASTING_POOL", "training")
 # What another try cannot mend; a database that is away for a minute can.
@@ -78,43 +76,6 @@ NIGHTLY: dict[str, Any] = {
     "default_args": DEFAULTS,
     "tags": ["demand", "nightly"],
 }
-
-
-def conf_path() -> Path:
-    """The configuration file of this deployment: FORECASTING_CONF, or the demo's."""
-    return Path(os.environ.get(CONF, "conf/demo.toml"))
-
-
-def section(name: str) -> dict[str, Any]:
-    """A section as it stands in the file, for what a DAG file must know while it is parsed."""
-    try:
-        content = tomllib.loads(conf_path().read_text(encoding="utf-8")).get(name, {})
-    except (OSError, tomllib.TOMLDecodeError):
-        return {}  # the tasks say what is wrong with the file; a DAG that cannot be parsed could not
-    return content if isinstance(content, dict) else {}
-
-
-def zone() -> str:
-    """Time zone of the schedule and of business days."""
-    return str(section("extract").get("timezone", "UTC"))
-
-
-def clock() -> CronTriggerTimetable | None:
-    """When the night starts; none where FORECASTING_SCHEDULE is off and nights are started by hand."""
-    if os.environ.get(SCHEDULE, "on").lower() == "off":
-        return None
-    return CronTriggerTimetable(str(section("extract").get("schedule", "0 3 * * *")), timezone=zone())
-
-
-def catch_up() -> dict[str, Any]:
-    """What `extract` does about nights that did not run: nothing but the newest one, or each since `catchup_from`."""
-    if section("extract").get("catchup") != "in_order":
-        return {}
-    try:
-        first = date.fromisoformat(str(section("extract").get("catchup_from")))
-        return {"catchup": True, "start_date": datetime.combine(first, time(), ZoneInfo(zone()))}
-    except (ValueError, OSError):  # no date, no such zone: the tasks say so
-        return {}
 
 
 def cutoff_param() -> Param:

@@ -72,11 +72,7 @@ def extract(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -
         _read_others(settings, cutoff, night, lake, tell)
         sales, read = _read_sales(settings, night, Known(cutoff, *_keys(night), newest), since)
         tell(f"sales: {read:,} rows read, {len(sales):,} days of series clean")
-        if before and since and since <= before:
-            known = lake.count(lake.snapshot(before).id, since, before)
-            night.reports.append(
-                shrunk(int((sales["ds"] <= pd.Timestamp(before)).sum()), known, since, before, settings.screen)
-            )
+        night.reports += _known_before(settings, lake, sales, since, before)
         broken = _broken(night)
         if broken:
             night.quarantined = [rows.groupby("rule", sort=False).head(KEPT_OF_STOPPED) for rows in night.quarantined]
@@ -189,6 +185,16 @@ def _keys(night: _Night) -> tuple[frozenset[str] | None, frozenset[str] | None]:
         table = night.tables.get(name)
         found.append(frozenset(table[name[:-1]].astype("str")) if isinstance(table, pd.DataFrame) else None)
     return found[0], found[1]
+
+
+def _known_before(
+    settings: Settings, lake: Lake, sales: pd.DataFrame, since: date | None, before: date | None
+) -> list[pd.DataFrame]:
+    """QUALITY of the days that were read before too, up to the last night's cutoff."""
+    if before is None or since is None or since > before:
+        return []
+    read = int((sales["ds"] <= pd.Timestamp(before)).sum())
+    return [shrunk(read, lake.count(lake.snapshot(before).id, since, before), since, before, settings.screen)]
 
 
 def _broken(night: _Night) -> list[str]:

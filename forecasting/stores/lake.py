@@ -161,7 +161,7 @@ class Lake:
 
     def count(self, snapshot_id: str, first: date, last: date) -> int:
         """Number of sales rows (days of series) that a snapshot has from one day to another, both included."""
-        rows = _window(first, last)
+        rows = frames.window(first, last)
         return int(self._dataset("sales", version_of(snapshot_id), []).count_rows(filter=rows))
 
     def pieces(self, snapshot_id: str, table: str, **among: Sequence[str]) -> Iterator[pd.DataFrame]:

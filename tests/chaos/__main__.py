@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.chaos import faults, fuzz
 from tests.chaos.deployment import STEPS, Deployment, warm
-from tests.chaos.kills import kills
+from tests.chaos.kills import THIRDS, kills
 from tests.postgres import Server, binaries
 
 
@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
         shops = [Deployment(folder / "sqlite")] + ([Deployment(folder / "postgresql", server)] if server else [])
         if arguments.kills or arguments.faults:
             for shop in shops:
-                shop.prepare()
+                shop.prepare(third=arguments.kills >= THIRDS)
         report["kills"] = kills(shops, arguments.kills, arguments.seed) if arguments.kills else []
         report["fuzz"] = fuzz.rows(folder, server, arguments.rows, arguments.seed) if arguments.rows else []
         report["faults"] = faults.all_of(shops, server, arguments.faults) if arguments.faults else []

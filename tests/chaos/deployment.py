@@ -185,8 +185,8 @@ class Deployment:
 
     # ------------------------------------------------------------ points in time
 
-    def prepare(self) -> None:
-        """One good night, and the second one step by step, each point of it kept."""
+    def prepare(self, third: bool) -> None:
+        """One good night, and the second one step by step, each point of it kept; and what a third one would be."""
         self.do("demo")
         self.do("run", "--cutoff", FIRST, "--set", "train.models=['seasonal_naive']", "--set", "train.blend=false")
         self.do("demo", "--days", "2")
@@ -204,8 +204,9 @@ class Deployment:
         self.restore("extract")
         self.night()
         self.whole, self.facts_whole = self.tables(), self.facts()
-        self.night(THIRD)
-        self.third = self.tables()
+        if third:
+            self.night(THIRD)
+            self.third = self.tables()
 
     def _save(self, step: str) -> None:
         shutil.copytree(self.shop, self.folder / f"at-{step}")

@@ -12,6 +12,7 @@ from forecasting.errors import StoreError
 from tests.chaos.deployment import SECOND, STEPS, THIRD, Deployment, Tables, differences
 
 TRIES = 8
+THIRDS = 10  # kills at the end after which the night that follows is made too
 
 
 @dataclass
@@ -33,7 +34,7 @@ def kills(shops: list[Deployment], count: int, seed: int) -> list[dict]:
         shop, step = shops[number % len(shops)], STEPS[number // len(shops) % len(STEPS)]
         kill = _kill(shop, step, chance)
         kill.number = number
-        kill.problems += again(shop, third=number >= count - len(shops) * len(STEPS))
+        kill.problems += again(shop, third=count >= THIRDS and number >= count - THIRDS)
         done.append(asdict(kill))
         told = "; ".join(kill.problems) or "whole after the re-run"
         print(f"kill {number + 1:3}/{count}  {shop.kind:<10} {step:<8} at {kill.at:.3f} s  {kill.found:<30} {told}")
