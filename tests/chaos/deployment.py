@@ -24,7 +24,7 @@ import pandas as pd
 from forecasting import settings as configuration
 from forecasting.__main__ import main
 from forecasting.data.schema import Table
-from forecasting.data.tables import FORECASTS, RUNS, WAREHOUSE
+from forecasting.data.tables import ALERTS, FORECASTS, HEALTH, RUNS, WAREHOUSE
 from forecasting.errors import ForecastingError
 from forecasting.settings import Settings
 from forecasting.stores.warehouse import Warehouse
@@ -34,6 +34,7 @@ from tests.shops import small_shop
 FIRST, SECOND, THIRD = "2026-06-30", "2026-07-01", "2026-07-02"
 STEPS = ("extract", "train", "forecast", "publish", "monitor")  # publish: the second half of forecast, by itself
 STAGED_BY = "staged"
+OF_THE_WORK = (RUNS, HEALTH, ALERTS)
 # Who did it, when, and the number that MLflow gave: all that may differ between a night and the same night again.
 OWN = {"run_id", "decided_at", "model_version", "version", "withdrawn_at", "withdrawn_by"}
 MODULES = (
@@ -223,9 +224,12 @@ class Deployment:
     # ------------------------------------------------------------ what a reader sees
 
     def tables(self) -> Tables:
-        """Every output table but RUNS, without what may differ between a night and the same night again."""
+        """Every output table, without what may differ between a night and the same night again.
+
+        Left out are those that tell of the work itself: what failed and was done again must stand in them.
+        """
         warehouse = Warehouse(self.settings.warehouse)
-        return {table.name: _plain(warehouse.read(table), table) for table in WAREHOUSE if table is not RUNS}
+        return {table.name: _plain(warehouse.read(table), table) for table in WAREHOUSE if table not in OF_THE_WORK}
 
     def readable(self) -> None:
         """The last good vintage is there and whole, and the newest one has every series and period."""
