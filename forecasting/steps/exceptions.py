@@ -103,7 +103,7 @@ def _why(settings: Settings, panel: Panel, found: pd.DataFrame) -> Iterator[tupl
     for version, rows in found.groupby("model_version"):
         registry = Registry(settings.mlflow)
         try:
-            model = loaded(registry, registry.version(str(version)))
+            model = loaded(registry, str(version))
         except ArtifactError:
             log.exception("Exceptions of version %s are not explained", version)
             continue

@@ -14,7 +14,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from structlog.contextvars import bound_contextvars
 
-from forecasting import models
 from forecasting.data.blocks import lean
 from forecasting.data.panel import Panel
 from forecasting.data.tables import FORECAST_LEVELS, FORECAST_SUMS, FORECASTS, FORECASTS_WITHDRAWN
@@ -24,7 +23,7 @@ from forecasting.models.calibrations import Calibrations
 from forecasting.settings import Settings
 from forecasting.steps import vintage
 from forecasting.steps.run import Run, now, record, whole_periods
-from forecasting.steps.serving import servable
+from forecasting.steps.serving import loaded, servable
 from forecasting.stores.changes import Change, Stream
 from forecasting.stores.lake import Lake
 from forecasting.stores.registry import Registry, Version
@@ -78,7 +77,7 @@ def predict(
     rows = _wanted(settings, panel)[shard["start"] : shard["stop"]]
     with bound_contextvars(snapshot=panel.snapshot):
         version = str(shard["version"])
-        model = models.load(Registry(settings.mlflow).fetch(version))
+        model = loaded(Registry(settings.mlflow), version)
         forecast = model.predict(panel, settings.panel.horizon, rows)
         if shard.get("refused"):
             forecast = forecast.fallen_back(f"{shard['refused']}; version {version} stands in")
@@ -170,7 +169,7 @@ def _withdrawn(settings: Settings, warehouse: Warehouse, cutoff: date, origin: v
 
 def _calibrations(settings: Settings, version: str) -> Calibrations:
     """Of the model that made the newest rows of the vintage."""
-    model = models.load(Registry(settings.mlflow).fetch(version))
+    model = loaded(Registry(settings.mlflow), version)
     if not isinstance(model, Blend) or model.calibrations is None:
         raise PublishError(f"Model version {version} was saved without calibrations; train again.")
     return model.calibrations

@@ -37,7 +37,7 @@ def trained(settings: Settings, contest: Contest, choice: Choice, registry: Regi
     known = max(panel.position(live.cutoff), contest.plan.folds[-1])
     if (early := _too_early(settings, panel, known, live)) is not None:
         return early
-    return compared(settings, panel, _trial(settings, contest, choice, known), loaded(registry, live), known)
+    return compared(settings, panel, _trial(settings, contest, choice, known), loaded(registry, live.version), known)
 
 
 def shadowed(settings: Settings, panel: Panel, shadow: Version, live: Version, registry: Registry) -> Verdict:
@@ -45,7 +45,7 @@ def shadowed(settings: Settings, panel: Panel, shadow: Version, live: Version, r
     known = max(panel.position(live.cutoff), panel.position(shadow.cutoff))
     if (early := _too_early(settings, panel, known, live)) is not None:
         return early
-    return compared(settings, panel, loaded(registry, shadow), loaded(registry, live), known)
+    return compared(settings, panel, loaded(registry, shadow.version), loaded(registry, live.version), known)
 
 
 def compared(settings: Settings, panel: Panel, challenger: Forecaster, champion: Forecaster, known: int) -> Verdict:

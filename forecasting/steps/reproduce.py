@@ -21,6 +21,7 @@ from forecasting.models.base import Forecaster
 from forecasting.settings import Settings
 from forecasting.steps.rebuild import rebuilt, rows_of
 from forecasting.steps.run import code_version, packages, whole_periods
+from forecasting.steps.serving import loaded
 from forecasting.steps.train import challenger
 from forecasting.steps.vintage import NUMBERS
 from forecasting.stores.manifest import write_manifest
@@ -47,7 +48,7 @@ def reproduce(settings: Settings, cutoff: date, retrain: bool = False, tell: Tel
     for (version, snapshot), rows in published.groupby(["model_version", "snapshot"]):
         panel = rebuilt(settings, cutoff, str(snapshot))
         tell(f"{snapshot}: {len(panel.y):,} series, version {version}")
-        parts.append(_compared(rows, panel, models.load(Registry(settings.mlflow).fetch(str(version)))))
+        parts.append(_compared(rows, panel, loaded(Registry(settings.mlflow), str(version))))
     off = np.concatenate(parts)
     different = int((off != 0).any(axis=1).sum())
     versions = sorted(published["model_version"].astype(str).unique())
@@ -97,7 +98,7 @@ def _retrained(settings: Settings, version: str, tell: Tell) -> dict[str, Any]:
         digest = write_manifest(folder)
     equal, moved, largest = digest == known.tags.get("manifest", ""), 0.0, 0.0
     if not equal:
-        before = models.load(registry.fetch(version)).predict(panel, settings.panel.horizon).mean
+        before = loaded(registry, version).predict(panel, settings.panel.horizon).mean
         off = np.abs(final.predict(panel, settings.panel.horizon).mean - before)
         moved, largest = float(off.sum() / max(float(np.abs(before).sum()), 1e-12)), float(off.max())
     return {

@@ -18,7 +18,7 @@ def servable(registry: Registry, cutoff: date) -> tuple[Version | None, list[str
     refused: list[str] = []
     for champion in registry.champions(cutoff):
         try:
-            loaded(registry, champion)
+            loaded(registry, champion.version)
         except ArtifactError as error:
             log.exception("Champion %s is refused, the one before it stands in", champion.version)
             refused.append(f"champion {champion.version} is refused ({error})")
@@ -27,6 +27,6 @@ def servable(registry: Registry, cutoff: date) -> tuple[Version | None, list[str
     return None, refused
 
 
-def loaded(registry: Registry, version: Version) -> Forecaster:
+def loaded(registry: Registry, version: str) -> Forecaster:
     """The model of a version. Raises ArtifactError where its folder is not what was registered."""
-    return models.load(registry.fetch(version.version))
+    return models.load(registry.fetch(version))

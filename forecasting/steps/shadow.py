@@ -64,7 +64,7 @@ def watch(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -> 
 def _trusted(registry: Registry, shadow: Version) -> bool:
     """Whether its folder is what was registered; where it is not, it is watched no more."""
     try:
-        loaded(registry, shadow)
+        loaded(registry, shadow.version)
     except ArtifactError as error:
         registry.mark(shadow.version, "rejected", f"its folder is refused: {error}"[:1000])
         return False

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from forecasting import models
 from forecasting.data.panel import Panel
 from forecasting.data.tables import FORECASTS, MODEL_PROMOTIONS, RUNS
 from forecasting.errors import ArtifactError, TableError, some
@@ -17,6 +16,7 @@ from forecasting.models.blend import Blend
 from forecasting.settings import Settings
 from forecasting.steps import behind
 from forecasting.steps.rebuild import kept_or_rebuilt, rows_of
+from forecasting.steps.serving import loaded
 from forecasting.steps.vintage import NUMBERS
 from forecasting.stores.lake import Lake
 from forecasting.stores.registry import Registry, Version
@@ -113,7 +113,7 @@ def _explained(settings: Settings, panel: Panel, where: int, ds: date, version: 
     """
     horizon = settings.panel.horizon
     try:
-        model = models.load(Registry(settings.mlflow).fetch(version))
+        model = loaded(Registry(settings.mlflow), version)
     except ArtifactError as error:
         return [{"missing": str(error)}]
     if not isinstance(model, Blend):
