@@ -49,4 +49,5 @@ def published(settings: Settings, cutoff: date) -> bool:
     from forecasting.steps.run import whole_periods
     from forecasting.stores.warehouse import Warehouse
 
-    return whole_periods(settings, cutoff) in Warehouse(settings.warehouse).cutoffs(most=400)
+    day = whole_periods(settings, cutoff)
+    return Warehouse(settings.warehouse).cutoffs(before=day + timedelta(days=1), most=1) == [day]

@@ -22,13 +22,23 @@ def mlflow_server(settings: Settings, home: Path, patience: float = 120) -> Iter
     if store.startswith("http"):
         yield store
         return
+    with served(store, home / "mlflow.log", patience) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def served(store: str, log: Path, patience: float = 120, artifacts: Path | None = None) -> Iterator[str]:
+    """An MLflow server in front of a database, on a free port; artifacts: where it keeps those of its clients.
+
+    Its address. Raises LauncherError with the end of its log where it does not answer.
+    """
     port = free_ports(1)[0]
     url = f"http://127.0.0.1:{port}"
+    kept = ["--artifacts-destination", str(artifacts)] if artifacts else []
     command = [
         str(Path(sys.executable).with_name("mlflow")), "server", "--host", "127.0.0.1", "--port", str(port),
-        "--backend-store-uri", store, "--workers", "1",
+        "--backend-store-uri", store, "--workers", "1", *kept,
     ]  # fmt: skip
-    log = home / "mlflow.log"
     environment = os.environ | QUIET | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with log.open("wb") as file:
         process = start(command, environment, file)

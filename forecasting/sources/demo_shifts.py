@@ -73,13 +73,13 @@ def _doubled(connection: sa.Connection, world: World, shift: Shift, day: date) -
     """Every sale of the category's items on this day counts twice."""
     table = demo.TRANSACTIONS
     wanted = table.c.sku.in_(_skus(world, shift.target))
-    connection.execute(sa.update(table).where(wanted, *_recorded(day)).values(quantity=table.c.quantity * 2))
+    connection.execute(sa.update(table).where(wanted, *recorded(day)).values(quantity=table.c.quantity * 2))
 
 
 def _lost_store(connection: sa.Connection, world: World, shift: Shift, day: date) -> None:  # noqa: ARG001
     """The shop's tills send nothing any more."""
     table = demo.TRANSACTIONS
-    connection.execute(sa.delete(table).where(table.c.shop == shift.target, *_recorded(day)))
+    connection.execute(sa.delete(table).where(table.c.shop == shift.target, *recorded(day)))
 
 
 def _price(connection: sa.Connection, world: World, shift: Shift, day: date) -> None:
@@ -110,7 +110,8 @@ def _skus(world: World, category: str) -> list[str]:
     return [str(sku) for sku in wanted["sku"]]
 
 
-def _recorded(day: date) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+def recorded(day: date) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    """Lines that came in the night after a day."""
     first, column = datetime.combine(day, datetime.min.time()), demo.TRANSACTIONS.c.recorded_at
     return column >= first, column < first + timedelta(days=1)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Self
 
@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from forecasting.settings import Settings
 from forecasting.sources import demo, demo_shifts
+from forecasting.sources.demo_shifts import recorded
 from forecasting.stores.registry import Registry
 from tests.soak.plan import Plan
 
@@ -37,42 +38,32 @@ def deliver(settings: Settings, plan: Plan, night: int) -> None:
     for one in made_up:
         demo.advance(settings, plan.day(one))
         demo_shifts.apply(settings, plan.day(one), plan.shifts)
-    if night in plan.silent:
-        _execute(settings, f"DELETE FROM transactions WHERE {_RECORDED}", day)
-    for event in plan.events.get(night, ()):
-        if event == "broken":
-            _break(settings, day, night)
-        elif event == "twice":
-            columns = "line_id, sold_at, shop, sku, quantity, unit_price, recorded_at"
-            _execute(settings, f"INSERT INTO transactions SELECT {columns} FROM transactions WHERE {_RECORDED}", day)
-        elif event == "corrected":
-            before = day - timedelta(days=3)
-            _execute(settings, f"UPDATE transactions SET quantity = quantity + 1 WHERE {_RECORDED}", before)
-
-
-_RECORDED = "recorded_at >= :start AND recorded_at < :end"
-
-
-def _execute(settings: Settings, statement: str, day: date) -> None:
-    start = datetime.combine(day, datetime.min.time())
+    table, events = demo.TRANSACTIONS, plan.events.get(night, ())
     with demo.opened(demo.shop_url(settings)) as connection:
-        moments = {"start": str(start), "end": str(start + timedelta(days=1))}
-        connection.execute(sa.text(statement), moments)
+        if night in plan.silent:
+            connection.execute(sa.delete(table).where(*recorded(day)))
+        if "broken" in events:
+            _break(connection, day, night)
+        if "twice" in events:
+            tonight = sa.select(table).where(*recorded(day))
+            connection.execute(sa.insert(table).from_select(list(table.c), tonight))
+        if "corrected" in events:
+            before = recorded(day - timedelta(days=3))
+            connection.execute(sa.update(table).where(*before).values(quantity=table.c.quantity + 1))
 
 
-def _break(settings: Settings, day: date, night: int) -> None:
+def _break(connection: sa.Connection, day: date, night: int) -> None:
     """Lines that no till should write, so many that the share of quarantined rows stays below its limit."""
     names = ("sold_at", "shop", "sku", "quantity", "unit_price")
-    with demo.opened(demo.shop_url(settings)) as connection:
-        sku = connection.scalar(sa.select(sa.func.min(demo.TRANSACTIONS.c.sku)))
-        for number, values in enumerate(BROKEN):
-            row = {
-                name: value.format(day=day).replace("?", sku) if isinstance(value, str) else value
-                for name, value in zip(names, values, strict=True)
-            }
-            row |= {"line_id": 10**12 + night * 1000 + number, "recorded_at": f"{day} 23:00:00.000000"}
-            columns, places = ", ".join(row), ", ".join(f":{name}" for name in row)
-            connection.execute(sa.text(f"INSERT INTO transactions ({columns}) VALUES ({places})"), row)
+    sku = connection.scalar(sa.select(sa.func.min(demo.TRANSACTIONS.c.sku)))
+    for number, values in enumerate(BROKEN):
+        row = {
+            name: value.format(day=day).replace("?", sku) if isinstance(value, str) else value
+            for name, value in zip(names, values, strict=True)
+        }
+        row |= {"line_id": 10**12 + night * 1000 + number, "recorded_at": f"{day} 23:00:00.000000"}
+        table = sa.table(demo.TRANSACTIONS.name, *map(sa.column, row))  # without types, which would refuse the rows
+        connection.execute(sa.insert(table).values(row))
 
 
 class Tampered:
