@@ -122,8 +122,6 @@ def _rows(settings: Settings, found: list[Sign], vintage: date, warehouse: Wareh
 
 
 def _wape(warehouse: Warehouse, vintage: date) -> float | None:
-    day = pd.Timestamp(vintage)
-    rows = warehouse.read(
-        SCORES, ["cutoff", "value"], scored_at=day, level="total", bucket="all", metric="wape"
-    ).dropna()
+    where = {"scored_at": pd.Timestamp(vintage), "level": "total", "bucket": "all", "metric": "wape"}
+    rows = warehouse.read(SCORES, ["cutoff", "value"], **where).dropna()
     return float(rows.sort_values("cutoff")["value"].iloc[-1]) if len(rows) else None
