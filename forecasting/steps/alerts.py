@@ -20,6 +20,7 @@ from forecasting.stores.warehouse import Warehouse
 
 RANK = {"info": 0, "warning": 1, "critical": 2}
 LOG = "log"
+SAID = ("severity", "name", "subject", "message")
 log = logging.getLogger(__name__)
 Tell = Callable[[str], None]
 
@@ -121,7 +122,7 @@ def _settle(
     for key, row in there.items():
         if close and key not in current and row["seen"].date() <= cutoff:
             rows.append(row | {"closed": pd.Timestamp(cutoff)})
-            notices[len(rows) - 1] = Notice("mended", *(str(row[name]) for name in _SAID))
+            notices[len(rows) - 1] = Notice("mended", *(str(row[name]) for name in SAID))
     for notice in notices.values():
         tell(str(notice))
     _send(settings, cutoff, rows, notices)
@@ -131,12 +132,9 @@ def _settle(
     return {"cutoff": cutoff.isoformat(), "opened": opened, "open": len(rows) - closed, "closed": closed}
 
 
-_SAID = ("severity", "name", "subject", "message")
-
-
 def _seen(row: Mapping[str, Any] | None, one: Finding, day: pd.Timestamp) -> tuple[dict[str, Any], str]:
     """The alert's row after this night, and what is to be told of it: opened, worse, or nothing."""
-    said = {name: getattr(one, name) for name in _SAID}
+    said = {name: getattr(one, name) for name in SAID}
     if row is None:
         return said | {"opened": day, "seen": day, "nights": 1, "closed": None, "told": ""}, "opened"
     worse = RANK[one.severity] > RANK[row["severity"]]
@@ -179,7 +177,7 @@ def _due(rows: Sequence[dict[str, Any]], notices: Mapping[int, Notice], name: st
             if told and notice:
                 found[number] = notice
         elif not told:
-            found[number] = notice or Notice("opened", *(str(row[key]) for key in _SAID))
+            found[number] = notice or Notice("opened", *(str(row[key]) for key in SAID))
     return found
 
 
