@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from airflow.sdk import CronTriggerTimetable
+
+from forecasting import settings
+from forecasting.errors import SettingsError
 
 CONF = "FORECASTING_CONF"
 SCHEDULE = "FORECASTING_SCHEDULE"
@@ -21,10 +23,10 @@ def conf_path() -> Path:
 
 
 def section(name: str) -> dict[str, Any]:
-    """A section as it stands in the file, for what a DAG file must know while it is parsed."""
+    """A section of file and environment, not validated: for what a DAG file must know while it is parsed."""
     try:
-        content = tomllib.loads(conf_path().read_text(encoding="utf-8")).get(name, {})
-    except (OSError, tomllib.TOMLDecodeError):
+        content = settings.read(conf_path(), os.environ).get(name, {})
+    except (OSError, SettingsError):
         return {}  # the tasks say what is wrong with the file; a DAG that cannot be parsed could not
     return content if isinstance(content, dict) else {}
 

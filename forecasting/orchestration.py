@@ -34,6 +34,8 @@ POOL = os.environ.get("FORECASTING_POOL", "training")
 # What another try cannot mend; a database that is away for a minute can.
 FINAL = (SettingsError, DataQualityError, CutoffError, TableError, PublishError)
 
+FROM_SOURCE = ("extract", "promise")  # DAGs that run by clock: their cutoff is the day before
+
 PANEL = Asset(name="panel", uri="x-forecasting://panel", group="demand")
 CHAMPION = Asset(name="champion", uri="x-forecasting://champion", group="demand")
 CHALLENGER = Asset(name="challenger", uri="x-forecasting://challenger", group="demand")
@@ -52,7 +54,7 @@ def report_failure(context: Mapping[str, Any]) -> None:
     run, task = context["dag_run"], context["ti"].task_id
     try:
         settings = load(conf_path())
-        cutoff = cutoff_of(context, settings, from_source=run.dag_id == "extract")
+        cutoff = cutoff_of(context, settings, from_source=run.dag_id in FROM_SOURCE)
         alerts.failed(
             settings, cutoff, Run(f"{run.dag_id}__{run.run_id}"), f"{run.dag_id}.{task}", context["exception"]
         )

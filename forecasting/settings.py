@@ -96,22 +96,27 @@ class Settings(Section):
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def load(path: str | Path, changes: Sequence[str] = (), environ: Mapping[str, str] | None = None) -> Settings:
-    """Read a TOML file, apply environment and `section.key=value` changes, validate.
-
-    Raises SettingsError naming file, key, what was found and what is allowed.
-    """
-    file = Path(path)
+def read(file: Path, environ: Mapping[str, str]) -> dict[str, Any]:
+    """What stands in a TOML file with the environment's changes, not validated. Raises SettingsError naming the file."""
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SettingsError(f"There is no configuration file {file}. Start from conf/demo.toml.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file} is not valid TOML: {error}") from None
-    environ = os.environ if environ is None else environ
     for name in sorted(environ):
         if name.startswith(ENVIRONMENT_PREFIX):
             _put(content, name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__"), environ[name])
+    return content
+
+
+def load(path: str | Path, changes: Sequence[str] = (), environ: Mapping[str, str] | None = None) -> Settings:
+    """Read a TOML file, apply environment and `section.key=value` changes, validate.
+
+    Raises SettingsError naming file, key, what was found and what is allowed.
+    """
+    file = Path(path)
+    content = read(file, os.environ if environ is None else environ)
     for change in changes:
         key, separator, value = change.partition("=")
         if not separator:

@@ -26,6 +26,7 @@ from forecasting.settings import Settings
 from forecasting.sources import open_source
 from forecasting.sources.mapping import days_of
 from forecasting.steps.run import Run, record
+from forecasting.stores.alone import alone
 from forecasting.stores.changes import Change
 from forecasting.stores.commits import Kept, Snapshot
 from forecasting.stores.lake import Lake
@@ -63,7 +64,7 @@ def extract(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -
     tables say why.
     """
     lean()
-    with record(settings, run, "extract", cutoff) as outcome:
+    with record(settings, run, "extract", cutoff) as outcome, alone(settings.warehouse, "extract"):
         lake = Lake(settings.lake)
         newest = lake.newest_cutoff()
         before = lake.newest_cutoff(before=cutoff)

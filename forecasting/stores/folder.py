@@ -88,6 +88,11 @@ class Folder:
         names = (str(name).rstrip("/").rsplit("/", 1)[-1] for name in found)
         return sorted(name for name in names if not name.startswith("."))
 
+    def exists(self, *parts: str) -> bool:
+        """Whether there is such a file."""
+        self.files.invalidate_cache()
+        return bool(self.files.exists(self.at(*parts)))
+
     def modified(self, *parts: str) -> datetime:
         """When a file was written, UTC. Raises FileNotFoundError."""
         at: datetime = self.files.modified(self.at(*parts))

@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -30,17 +30,17 @@ class Panels:
         self._folder = folder
 
     def write(self, panel: Panel) -> str:
-        """Arrays first, then the one small file that makes them the panel of this cutoff. The same panel: no-op.
+        """Arrays first, then the one small file that makes them the panel of this cutoff. The same panel, whole: no-op.
 
         Raises StoreError where the place takes no more.
         """
         place = ("panels", f"cutoff={panel.cutoff}")
         arrays, series = _arrays(panel), _parquet(panel.series)
-        about = _about(panel, arrays)
+        about, totals = _about(panel, arrays), _totals(panel)
         about["digest"] = _digest(arrays, series, about)
         about["folder"] = about["digest"][:16]
-        if self._about(panel.cutoff) != about:
-            for name, values in (arrays | _totals(panel)).items():
+        if self._about(panel.cutoff) != about or not self._whole(about, [*arrays, *totals], *place):
+            for name, values in (arrays | totals).items():
                 self._save(values, *place, about["folder"], f"{name}.npy")
             self._folder.write(series, *place, about["folder"], "series.parquet")
             self._folder.write(_parquet(_labels(panel)), *place, about["folder"], "totals", "labels.parquet")
@@ -71,6 +71,10 @@ class Panels:
         places = [("panels", name) for name in self._folder.names("panels")[:-1]]
         there = [place for place in places if "panel.json" in self._folder.names(*place)]
         return [place for place in there if self._folder.modified(*place, "panel.json") <= by]
+
+    def _whole(self, about: Mapping[str, Any], arrays: Sequence[str], *place: str) -> bool:
+        files = [*(f"{name}.npy" for name in arrays), "series.parquet", "totals/labels.parquet"]
+        return all(self._folder.exists(*place, str(about["folder"]), name) for name in files)
 
     def _absent(self, cutoff: date, snapshot: str | None, about: Mapping[str, Any] | None) -> str:
         if about is not None:

@@ -74,6 +74,13 @@ def test_no_day_is_left_out_or_named_wrongly_when_the_clocks_change(nights, sche
     assert {(after - before).days for before, after in pairwise(dict.fromkeys(cutoffs))} == {1}
 
 
+def test_the_environment_sets_the_schedule_too(nights, monkeypatch) -> None:
+    monkeypatch.setenv("FORECASTING__EXTRACT__CATCHUP", "in_order")
+    monkeypatch.setenv("FORECASTING__EXTRACT__CATCHUP_FROM", "2026-07-02")
+    monkeypatch.setenv("FORECASTING__EXTRACT__SCHEDULE", "0 5 * * *")
+    assert nights().after(None) == (datetime(2026, 7, 2, 5, tzinfo=UTC), date(2026, 7, 1))
+
+
 def test_a_zone_far_from_utc_has_its_own_days(nights) -> None:
     """03:00 in Auckland is the afternoon of the day before in UTC."""
     there = nights(timezone="Pacific/Auckland", catchup="in_order", catchup_from="2026-07-02")

@@ -363,6 +363,18 @@ def test_a_panel_half_written_is_not_there(lake: Lake):
     same(lake.read_panel(panel.cutoff), panel)
 
 
+@pytest.mark.parametrize("lost", ["y.npy", "series.parquet", "totals/labels.parquet"])
+def test_a_panel_that_lost_a_file_is_told_of_and_written_again(lake: Lake, lost: str):
+    panel = seasonal_panel()
+    panel = replace(panel, totals=totals.compute(panel))
+    place = Path(lake.write_panel(panel))
+    next(place.glob(f"*/{lost}")).unlink()
+    with pytest.raises(StoreError, match=r"not whole.*Run extract for this cutoff again"):
+        lake.read_panel(panel.cutoff)
+    lake.write_panel(panel)
+    same(lake.read_panel(panel.cutoff), panel)
+
+
 def test_panels_that_are_not_there(lake: Lake):
     with pytest.raises(CutoffError, match=r"no panel of cutoff 2026-03-30; it holds those of none at all"):
         lake.read_panel(MONDAY)
