@@ -97,7 +97,7 @@ class Settings(Section):
 
 
 def read(file: Path, environ: Mapping[str, str]) -> dict[str, Any]:
-    """What stands in a TOML file with the environment's changes, not validated. Raises SettingsError naming the file."""
+    """A TOML file with the changes of the environment, not validated. Raises SettingsError naming the file."""
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
