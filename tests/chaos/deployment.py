@@ -274,7 +274,7 @@ class Deployment:
 
 def _plain(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
     kept = frame.drop(columns=[name for name in OWN if name in frame])
-    for name in OTHERS.intersection(kept):  # an interrupted training has taken a number
+    for name in OTHERS.intersection(kept.select_dtypes("str")):  # an interrupted training has taken a number
         kept[name] = kept[name].str.replace(r"^\d+$", "a version", regex=True)
     return kept.sort_values([name for name in table.columns if name in kept], ignore_index=True, na_position="first")
 
