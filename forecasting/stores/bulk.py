@@ -29,10 +29,16 @@ _ARROW = {
 _NULLABLE = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
 
 
-def insert(connection: sa.Connection, target: sa.Table, table: Table, frame: pd.DataFrame) -> None:
-    """Insert a checked frame, all columns of `table`, within the connection's transaction."""
-    write = _copy_in if connection.dialect.name == "postgresql" else _execute_many
-    write(connection, target, table, frame)
+def insert(connection: sa.Connection, target: sa.Table, table: Table, frame: pd.DataFrame, fresh: bool = False) -> None:
+    """Insert a checked frame, all columns of `table`, within the connection's transaction.
+
+    fresh: the target was made in this transaction, so that PostgreSQL may write its rows as if they were old: nobody
+    who reads them first, and no vacuum, has to mark them again.
+    """
+    if connection.dialect.name == "postgresql":
+        _copy_in(connection, target, table, frame, ", FREEZE" if fresh else "")
+    else:
+        _execute_many(connection, target, table, frame)
 
 
 def select(connection: sa.Connection, statement: sa.Select[Any], columns: Mapping[str, Column]) -> pd.DataFrame:
@@ -66,13 +72,13 @@ def _batches(table: Table, frame: pd.DataFrame) -> Iterator[pa.RecordBatch]:
 # ---------------------------------------------------------------- PostgreSQL
 
 
-def _copy_in(connection: sa.Connection, target: sa.Table, table: Table, frame: pd.DataFrame) -> None:
+def _copy_in(connection: sa.Connection, target: sa.Table, table: Table, frame: pd.DataFrame, how: str) -> None:
     quote = connection.dialect.identifier_preparer
     names = ", ".join(quote.quote(name) for name in table.columns)
     options = pa_csv.WriteOptions(include_header=False)
     with (
         _driver(connection).cursor() as cursor,
-        cursor.copy(f"COPY {quote.format_table(target)} ({names}) FROM STDIN (FORMAT csv)") as copy,
+        cursor.copy(f"COPY {quote.format_table(target)} ({names}) FROM STDIN (FORMAT csv{how})") as copy,
     ):
         for batch in _batches(table, frame):
             buffer = pa.BufferOutputStream()
