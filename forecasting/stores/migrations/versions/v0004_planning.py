@@ -37,6 +37,7 @@ def upgrade() -> None:
     for name, (key, columns) in TABLES.items():
         create(name, key, columns)
 
+
 def downgrade() -> None:
     """Take it away again, with what it holds."""
     for name in TABLES:
