@@ -64,9 +64,18 @@ class Warehouse:
         return there, to
 
     def script(self, to: str = migrations.HEAD) -> str:
-        """The SQL that would bring the database from its revision to another one."""
+        """The SQL that would bring the database from its revision to another one.
+
+        Raises StoreError for a warehouse from before revisions: what it lacks must be looked at.
+        """
         with self._begin() as connection:
-            return migrations.script(self._url, self.metadata, self._revision(connection), to)
+            there = self._revision(connection)
+            if there is None and sa.inspect(connection).has_table(FORECASTS.name, schema=self.metadata.schema):
+                raise StoreError(
+                    "The warehouse is from before revisions. Number it first, which moves nothing: "
+                    "python -m forecasting migrate --to 0002 (release 0.2.0; 0001: release 0.1.0)"
+                )
+            return migrations.script(self._url, self.metadata, there, to)
 
     def read(self, table: Table, /, columns: Sequence[str] | None = None, **where: Any) -> pd.DataFrame:
         """Rows in the order of the key, with the types that the table says.

@@ -66,13 +66,17 @@ def migrate(connection: sa.Connection, metadata: sa.MetaData, to: str = HEAD) ->
         number = _number(metadata)
         number.create(connection)
         connection.execute(sa.insert(number).values(version_num=HEAD))
-        _finish(connection, metadata, {}, comments=False)
+        _finish(connection, metadata, comments=False)
         return
     rights = _rights(connection, metadata)
     for name in sorted({view.name for view in VIEWS} & set(inspector.get_view_names(schema=metadata.schema))):
         connection.exec_driver_sql(f"DROP VIEW {_quoted(connection, name, metadata.schema)}")
     revisions(connection, metadata, there, to)
-    _finish(connection, metadata, rights, comments=to == HEAD)
+    if to == HEAD:
+        _finish(connection, metadata, comments=True)
+    else:
+        _older_views(connection, metadata)
+    _grant(connection, metadata, rights)
 
 
 def revisions(connection: sa.Connection, metadata: sa.MetaData, there: str | None = None, to: str = HEAD) -> None:
@@ -83,13 +87,33 @@ def revisions(connection: sa.Connection, metadata: sa.MetaData, there: str | Non
 
 
 def script(url: sa.URL, metadata: sa.MetaData, there: str | None, to: str = HEAD) -> str:
-    """The SQL of `migrate`, for somebody else to run; without views and comments, which follow by `migrate` itself."""
+    """The SQL of `migrate`, without comments on columns, for somebody else to run."""
     written = io.StringIO()
+    noted = _Notes(url.get_dialect()())
     with _alembic(there or "base", to, as_sql=True) as environment:
         environment.configure(url=url, output_buffer=written, literal_binds=True, **_options(metadata))
-        with environment.begin_transaction():
-            environment.run_migrations()
-    return written.getvalue()
+        environment.run_migrations()
+    for name in sorted(view.name for view in VIEWS):
+        noted.exec_driver_sql(f"DROP VIEW IF EXISTS {_quoted(noted, name, metadata.schema)}")
+    before, noted.statements = noted.statements, []
+    if to == HEAD:
+        tables = {table.name: table for table in metadata.tables.values()}
+        for view in views.views(tables):
+            views.create(noted, view, tables, metadata.schema)  # type: ignore[arg-type]  # as far as it goes
+    lines = [f"{one};" for one in ("BEGIN", *before)]
+    return "\n\n".join([*lines, written.getvalue().strip(), *(f"{one};" for one in (*noted.statements, "COMMIT"))])
+
+
+class _Notes:
+    """Stands where a connection would, and keeps what is said to it."""
+
+    def __init__(self, dialect: sa.Dialect) -> None:
+        self.dialect = dialect
+        self.statements: list[str] = []
+
+    def exec_driver_sql(self, statement: str, **_options: Any) -> None:
+        """Nothing is executed."""
+        self.statements.append(statement)
 
 
 @contextmanager
@@ -129,10 +153,8 @@ def _number(metadata: sa.MetaData) -> sa.Table:
     return sa.Table(NUMBERED, sa.MetaData(schema=metadata.schema), column)
 
 
-def _finish(
-    connection: sa.Connection, metadata: sa.MetaData, rights: dict[str, set[tuple[str, str]]], comments: bool
-) -> None:
-    """Views over the tables that are there, comments of the newest revision, and the rights that people had."""
+def _finish(connection: sa.Connection, metadata: sa.MetaData, comments: bool) -> None:
+    """Views over the tables that are there, and comments of the newest revision."""
     inspector = sa.inspect(connection)
     there = set(inspector.get_table_names(schema=metadata.schema))
     tables = {table.name: table for table in metadata.tables.values() if table.name in there}
@@ -143,10 +165,27 @@ def _finish(
             connection.execute(sa.schema.SetTableComment(table))
             for column in table.columns:
                 connection.execute(sa.schema.SetColumnComment(column))
-    for name in sorted(set(rights) & (there | {view.name for view in views.views(tables)})):
+
+
+def _grant(connection: sa.Connection, metadata: sa.MetaData, rights: dict[str, set[tuple[str, str]]]) -> None:
+    inspector = sa.inspect(connection)
+    there = {*inspector.get_table_names(schema=metadata.schema), *inspector.get_view_names(schema=metadata.schema)}
+    for name in sorted(set(rights) & there):
         for role, right in sorted(rights[name]):
             place = _quoted(connection, name, metadata.schema)
             connection.exec_driver_sql(f"GRANT {right} ON {place} TO {role}")
+
+
+def _older_views(connection: sa.Connection, metadata: sa.MetaData) -> None:
+    """What the releases before read by; they make the rest themselves."""
+    there = set(sa.inspect(connection).get_table_names(schema=metadata.schema))
+    for table, same in {"forecasts": "", "health": "WHERE other.sign = one.sign"}.items():
+        if table in there:
+            view, place = (_quoted(connection, name, metadata.schema) for name in (f"{table}_latest", table))
+            newest = f"SELECT max(other.cutoff) FROM {place} AS other {same}"
+            connection.exec_driver_sql(
+                f"CREATE VIEW {view} AS SELECT * FROM {place} AS one WHERE one.cutoff = ({newest})"
+            )
 
 
 def _rights(connection: sa.Connection, metadata: sa.MetaData) -> dict[str, set[tuple[str, str]]]:
@@ -158,5 +197,5 @@ def _rights(connection: sa.Connection, metadata: sa.MetaData) -> dict[str, set[t
     return found
 
 
-def _quoted(connection: sa.Connection, name: str, schema: str | None) -> str:
+def _quoted(connection: sa.Connection | _Notes, name: str, schema: str | None) -> str:
     return connection.dialect.identifier_preparer.format_table(sa.table(name, schema=schema))
