@@ -21,6 +21,7 @@ from forecasting.data.schema import Table
 from forecasting.stores import bulk
 
 PATIENCE = "2s"  # for the lock on a table; as long as we wait for one reader, the others wait too
+RACES = 20  # that the list of partitions is asked for while others replace them
 SORTING = "256MB"  # memory for building an index; with less, half a million rows are sorted on the disk
 
 _HOLDERS = sa.text(
@@ -113,9 +114,14 @@ def cutoffs(connection: sa.Connection, relation: sa.Table) -> Iterator[date]:
 
 
 def _holders(connection: sa.Connection, relation: sa.Table) -> list[Holder]:
-    found = connection.execute(_HOLDERS, {"parent": _quoted(connection, relation)})
+    for _ in range(RACES):
+        found = connection.execute(_HOLDERS, {"parent": _quoted(connection, relation)}).all()
+        if all(bound for _, bound in found):
+            break  # else: one has been replaced since the statement began; the next one sees what stands there now
     days = re.compile(r"'(\d{4,}-\d\d-\d\d)'")
-    return [Holder(name, tuple(date.fromisoformat(day) for day in days.findall(bound))) for name, bound in found]
+    return [
+        Holder(name, tuple(date.fromisoformat(day) for day in days.findall(bound))) for name, bound in found if bound
+    ]
 
 
 def _holder(connection: sa.Connection, relation: sa.Table, cutoff: date) -> Holder | None:
