@@ -215,11 +215,13 @@ def test_rights_that_people_had_are_theirs_again(postgres_url):
     settings = WarehouseSettings.model_validate({"url": postgres_url, "schema": "granted"})
     release(settings, "0.2.0")
     with database(settings) as connection:
-        connection.exec_driver_sql("CREATE ROLE bi; GRANT USAGE ON SCHEMA granted TO bi")
-        connection.exec_driver_sql("GRANT SELECT ON forecasts, forecasts_latest TO bi; GRANT SELECT ON runs TO PUBLIC")
+        connection.exec_driver_sql("CREATE ROLE analyst; GRANT USAGE ON SCHEMA granted TO analyst")
+        connection.exec_driver_sql(
+            "GRANT SELECT ON forecasts, forecasts_latest TO analyst; GRANT SELECT ON runs TO PUBLIC"
+        )
     Warehouse(settings).create()
     with database(settings) as connection:
-        connection.exec_driver_sql("SET LOCAL ROLE bi")
+        connection.exec_driver_sql("SET LOCAL ROLE analyst")
         for name, rows in {"forecasts": 8, "forecasts_latest": 4, "runs": 1}.items():
             assert connection.exec_driver_sql(f"SELECT count(*) FROM {name}").scalar() == rows
 

@@ -58,7 +58,9 @@ def migrate(connection: sa.Connection, metadata: sa.MetaData, to: str = HEAD) ->
     Raises StoreError for a revision that is not known, and where a table cannot be brought to it.
     """
     there, inspector = revision(connection, metadata), sa.inspect(connection)
-    if metadata.schema and connection.dialect.name == "postgresql":
+    if (
+        metadata.schema and metadata.schema not in inspector.get_schema_names()
+    ):  # one that is there takes no right to make
         connection.execute(sa.schema.CreateSchema(metadata.schema, if_not_exists=True))
     ours = {table.name for table in metadata.tables.values()}
     if there is None and to == HEAD and not ours & set(inspector.get_table_names(schema=metadata.schema)):
