@@ -62,7 +62,8 @@ def scores(level: Names = None, conf: Conf = None) -> pd.DataFrame:
 def series_scores(series: Names = None, conf: Conf = None) -> pd.DataFrame:
     """Accuracy of every series, as of the newest night that was scored."""
     found = _warehouse(conf).read(warehouse_tables.SERIES_SCORES, **_only(unique_id=series))
-    return found[found["scored_at"] == found["scored_at"].max()].reset_index(drop=True)
+    newest: pd.DataFrame = found[found["scored_at"] == found["scored_at"].max()]
+    return newest.reset_index(drop=True)
 
 
 def replenishment(series: Names = None, conf: Conf = None) -> pd.DataFrame:
