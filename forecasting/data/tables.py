@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from forecasting.data.planner_tables import PLANNER
 from forecasting.data.schema import Column, Table, View, text
 
 UNITS = "units a period"
@@ -406,7 +407,7 @@ HEALTH = Table(
 WAREHOUSE = (
     FORECASTS, FORECAST_LEVELS, FORECAST_SUMS, FORECASTS_WITHDRAWN, BACKTESTS, SCORES, SERIES_SCORES, SCORE_TRENDS,
     LOST_DEMAND, DRIFT, EXCEPTIONS, EXPLANATIONS, MODEL_PROMOTIONS, JUDGEMENTS, QUALITY, QUARANTINE, RUNS, HEALTH,
-    ALERTS,
+    ALERTS, *PLANNER,
 )  # fmt: skip
 
 VIEWS = (
