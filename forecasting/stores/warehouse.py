@@ -17,11 +17,12 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.engine.reflection import ObjectKind
 
-from forecasting.data.schema import Column, Table, View
-from forecasting.data.tables import FORECASTS, VIEWS, WAREHOUSE
+from forecasting.data.schema import Column, Table
+from forecasting.data.tables import FORECASTS, WAREHOUSE
+from forecasting.data.views import VIEWS, View
 from forecasting.errors import StoreError, some
 from forecasting.sections import WarehouseSettings
-from forecasting.stores import bulk, database
+from forecasting.stores import bulk, database, views
 from forecasting.stores.alone import lock_key
 from forecasting.stores.changes import Change, Stream, typed
 
@@ -69,11 +70,14 @@ class Warehouse:
         return self._read(self._relation(table), table, columns, where)
 
     def latest(self, columns: Sequence[str] | None = None, of: Table = FORECASTS, **where: Any) -> pd.DataFrame:
-        """Rows of the view over a table, by default of `forecasts_latest`, the newest published vintage."""
+        """Rows of the view over the newest of a table, by default of `forecasts_latest`, with the table's columns."""
         view = next(one for one in VIEWS if one.table is of)
-        columns_of_view = [sa.column(column.name, column.type) for column in self._relation(of).columns]
-        relation = sa.table(view.name, *columns_of_view, schema=self._metadata.schema)
-        return self._read(relation, of, columns, where)
+        return self.view(view, list(of.columns) if columns is None else columns, **where)
+
+    def view(self, view: View, columns: Sequence[str] | None = None, **where: Any) -> pd.DataFrame:
+        """Rows of a view in the order of its key; `where` as in `read`."""
+        columns_of_view = [sa.column(name, _TYPES[one.kind]) for name, one in view.columns.items()]
+        return self._read(sa.table(view.name, *columns_of_view, schema=self._metadata.schema), view, columns, where)
 
     def cutoffs(self, before: date | None = None, most: int | None = None) -> list[date]:
         """Cutoffs of the published vintages, newest first; only those before a day, and at most so many, if given."""
@@ -148,7 +152,7 @@ class Warehouse:
         return rows
 
     def _read(
-        self, relation: sa.FromClause, table: Table, columns: Sequence[str] | None, where: Mapping[str, Any]
+        self, relation: sa.FromClause, table: Table | View, columns: Sequence[str] | None, where: Mapping[str, Any]
     ) -> pd.DataFrame:
         wanted = _known(table, table.columns if columns is None else columns)
         self._ensure()
@@ -178,7 +182,8 @@ class Warehouse:
                 missing.append(relation)
             else:
                 missing += [column for column in relation.columns if column.name not in columns[name]]
-        return missing + [view.name for view in self._views() if view.name not in columns]
+        wanted = views.views(self._tables)
+        return missing + [view.name for view in wanted if not set(view.columns) <= columns.get(view.name, set())]
 
     def _add(self, connection: sa.Connection, missing: Sequence[sa.Table | sa.Column[Any] | str]) -> None:
         if self._metadata.schema:
@@ -187,8 +192,8 @@ class Warehouse:
         for column in missing:
             if isinstance(column, sa.Column):
                 self._add_column(connection, column)
-        for view in self._views() if missing else ():
-            self._create_view(connection, view)
+        for view in views.views(self._tables) if missing else ():
+            views.create(connection, view, self._tables, self._metadata.schema)
 
     def _add_column(self, connection: sa.Connection, column: sa.Column[Any]) -> None:
         if not column.nullable:
@@ -202,25 +207,6 @@ class Warehouse:
         connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN {definition}")
         if connection.dialect.supports_comments:
             connection.execute(sa.schema.SetColumnComment(column))
-
-    def _views(self) -> list[View]:
-        return [view for view in VIEWS if view.table.name in self._tables]
-
-    def _create_view(self, connection: sa.Connection, view: View) -> None:
-        relation = self._tables[view.table.name]
-        other = relation.alias("others")
-        newest = sa.select(sa.func.max(other.columns["cutoff"]))
-        newest = newest.where(*(other.columns[name] == relation.columns[name] for name in view.each))
-        statement = sa.select(relation).where(
-            relation.columns["cutoff"] == newest.correlate(relation).scalar_subquery()
-        )
-        preparer = connection.dialect.identifier_preparer
-        quoted = preparer.format_table(sa.table(view.name, schema=self._metadata.schema))
-        body = statement.compile(dialect=connection.dialect)
-        connection.exec_driver_sql(f"DROP VIEW IF EXISTS {quoted}")
-        connection.exec_driver_sql(f"CREATE VIEW {quoted} AS {body}")
-        if connection.dialect.supports_comments:
-            connection.exec_driver_sql(f"COMMENT ON VIEW {quoted} IS '{view.about}'")
 
     def _lock(self, connection: sa.Connection, name: str) -> None:
         """Hold a name until the transaction ends. In SQLite a writer holds the whole file already."""
@@ -251,7 +237,9 @@ class Warehouse:
         )
 
 
-def _conditions(relation: sa.FromClause, table: Table, where: Mapping[str, Any]) -> Iterator[sa.ColumnElement[bool]]:
+def _conditions(
+    relation: sa.FromClause, table: Table | View, where: Mapping[str, Any]
+) -> Iterator[sa.ColumnElement[bool]]:
     for name, column in _known(table, where).items():
         wanted, target = where[name], relation.columns[name]
         if isinstance(wanted, Collection) and not isinstance(wanted, str):
@@ -260,7 +248,7 @@ def _conditions(relation: sa.FromClause, table: Table, where: Mapping[str, Any])
             yield target == typed(column, wanted)  # None becomes IS NULL
 
 
-def _known(table: Table, names: Collection[str]) -> dict[str, Column]:
+def _known(table: Table | View, names: Collection[str]) -> dict[str, Column]:
     unknown = [name for name in names if name not in table.columns]
     if unknown:
         raise StoreError(f"Table {table.name} has no column {some(unknown)}; it has: {some(table.columns, 40)}.")
