@@ -12,6 +12,7 @@ from forecasting.errors import StoreError
 from forecasting.planner.access import Planning, Reading, Visit
 from forecasting.planner.answers import answer, rows
 from forecasting.planner.queries import forecasts as outside
+from forecasting.planner.queries import plans
 from forecasting.planner.queries import series as many
 from forecasting.planner.queries.exceptions import exceptions as raised
 from forecasting.planner.queries.exceptions import mark
@@ -130,7 +131,8 @@ def chart(visit: Reading, name: Name, level: Name = "series") -> Response:
     found = many.one(visit.store, vintage, level, name)
     if found is None:
         raise HTTPException(404, f"The vintage of {vintage.cutoff} has no {level} {name!r}.")
-    return answer(visit.request, many.chart(visit.store, vintage, found))
+    plan = plans.changed(visit.store, vintage, level, name)
+    return answer(visit.request, many.chart(vintage, found, visit.store.frequency.code, plan))
 
 
 @router.get("/exceptions", responses=FOUND)

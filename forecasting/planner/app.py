@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 
 import forecasting
 from forecasting.errors import ForecastingError
-from forecasting.planner import api, pages, routes
+from forecasting.planner import api, pages, plans, routes
 from forecasting.planner.access import Reading
 from forecasting.planner.answers import answer
 from forecasting.planner.store import Store
@@ -39,7 +39,9 @@ def create_app(open_store: Callable[[], Store]) -> FastAPI:
     )  # fmt: skip
     app.state.open_store = open_store
     app.include_router(routes.router, include_in_schema=False)
+    app.include_router(plans.router, include_in_schema=False)
     app.include_router(api.router, prefix="/api")
+    app.include_router(plans.api, prefix="/api")
 
     @app.get("/api/openapi.json", include_in_schema=False)
     def openapi(visit: Reading) -> Response:

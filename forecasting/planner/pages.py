@@ -19,6 +19,8 @@ from forecasting.planner.words import COOKIE, LANGUAGES, Words, language
 VIEWS = (
     ("", "Today"),
     ("series", "Series"),
+    ("overrides", "Overrides"),
+    ("replenishment", "Replenishment"),
     ("accuracy", "Accuracy"),
     ("models", "Models"),
 )

@@ -13,6 +13,7 @@ from forecasting.planner.access import Reading, Visit
 from forecasting.planner.queries import accuracy as accuracies
 from forecasting.planner.queries import exceptions as raised
 from forecasting.planner.queries import models as versions
+from forecasting.planner.queries import plans
 from forecasting.planner.queries import series as many
 from forecasting.planner.queries.today import today as look
 
@@ -76,6 +77,7 @@ def one(visit: Reading, name: Text, level: Text = "series") -> Response:
         row=found.forecasts.iloc[0], attributes=store.catalogue(vintage).attributes, leads=many.by_lead(found),
         scores=many.scores(store, vintage, name), lost=many.lost(store, name),
         reasons=many.reasons(store, vintage, name),
+        plan=plans.changed(store, vintage, level, name),
     )  # fmt: skip
 
 

@@ -183,10 +183,13 @@ def reasons(store: Store, vintage: Vintage, name: str) -> pd.DataFrame:
     return found.sort_values("share", ascending=False, ignore_index=True)
 
 
-def chart(store: Store, vintage: Vintage, found: One) -> dict[str, Any]:
-    """Columns for a chart, by period: ds (days as text), y, mean, p05..p95, out, promotion, price, past vintages."""
+def chart(vintage: Vintage, found: One, frequency: str, plan: pd.DataFrame) -> dict[str, Any]:
+    """Columns for a chart, by period: ds (days as text), y, mean, p05..p95, out, promotion, price, past vintages, plan.
+
+    plan: rows of OVERRIDDEN of this series or total.
+    """
     history = found.history
-    recent = LONG_AGO[store.frequency.code[0]]
+    recent = LONG_AGO[frequency[0]]
     if found.history.empty:
         history = found.forecasts[["ds"]].assign(y=np.nan, price=np.nan, promotion=np.nan, out=False)
     start = max(0, len(history) - len(found.forecasts) - 4 * recent)
@@ -205,6 +208,7 @@ def chart(store: Store, vintage: Vintage, found: One) -> dict[str, Any]:
         "promotion": [int(at) for at in np.flatnonzero(history["promotion"].fillna(0) > 0)],
         "price": _list(history["price"]) if history["price"].notna().any() else [],
         "past": past,
+        "plan": _list(plan.set_index("ds")["override"].reindex(history.index)) if len(plan) else [],
     }  # fmt: skip
 
 

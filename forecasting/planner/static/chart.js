@@ -119,7 +119,7 @@
   function drawn(place, words, found) {
     const x = found.ds.map(seconds), past = Object.entries(found.past), tints = ["--past1", "--past2", "--past3"];
     const dot = (colour) => ({ show: false, stroke: css(colour) });
-    const data = [x, found.p95, found.p05, found.p75, found.p25, ...past.map(([, values]) => values), found.y, found.mean];
+    const data = [x, found.p95, found.p05, found.p75, found.p25, ...past.map(([, values]) => values), found.y, found.mean, ...(found.plan.length ? [found.plan] : [])];
     const invisible = { stroke: "transparent", width: 0, points: { show: false } };
     const told = past.map(([cutoff]) => words.past.replace("{day}", day.format(utc(seconds(cutoff)))));
     const options = {
@@ -127,9 +127,10 @@
       series: [{}, invisible, invisible, invisible, invisible,
         ...past.map((_one, row) => ({ stroke: css(tints[row]), width: 1.25, dash: [4, 3], points: dot(tints[row]) })),
         { stroke: css("--actual"), width: 1.4, points: dot("--actual"), spanGaps: false },
-        { stroke: css("--accent"), width: 2.4, points: dot("--accent") }],
+        { stroke: css("--accent"), width: 2.4, points: dot("--accent") },
+        ...(found.plan.length ? [{ stroke: css("--plan"), width: 2.4, points: { show: false } }] : [])],
       bands: [{ series: [1, 2], fill: css("--band-wide") }, { series: [3, 4], fill: css("--band") }],
-      plugins: [marks(found), tip(["", "", "", "", ...told, words.y, words.mean], number, (at) => {
+      plugins: [marks(found), tip(["", "", "", "", ...told, words.y, words.mean, ...(found.plan.length ? [words.plan] : [])], number, (at) => {
         const lines = [];
         if (found.p05[at] !== null) lines.push(`${words.band}: ${number.format(found.p05[at])} – ${number.format(found.p95[at])}`);
         if (found.out.includes(at)) lines.push(words.out);
@@ -140,7 +141,7 @@
     const near = Math.max(0, x.length - found.shown - found.mean.filter((one) => one !== null).length);
     const plot = fitted(place, options, data, (made) => made.setScale("x", { min: x[near], max: x[x.length - 1] }));
     legend(document.getElementById("legend"), [
-      [words.y, "line", css("--actual")], [words.mean, "line", css("--accent")], [words.p50, "band", css("--band-solid")],
+      [words.y, "line", css("--actual")], [words.mean, "line", css("--accent")], ...(found.plan.length ? [[words.plan, "line", css("--plan")]] : []), [words.p50, "band", css("--band-solid")],
       [words.band, "band", css("--band-wide-solid")], ...told.map((name, row) => [name, "dash", css(tints[row])]),
       ...(found.out.length ? [[words.out, "band", css("--out")]] : []), ...(found.promotion.length ? [[words.promotion, "square", css("--promotion")]] : []),
     ]);

@@ -86,14 +86,18 @@
   });
 
   // Changes of plans: JSON to our own API, then the page again.
+  function content_of(form) {
+    const content = {};
+    for (const [name, value] of new FormData(form)) {
+      if (value !== "") content[name] = form.elements[name].type === "number" ? Number(value) : value;
+    }
+    return content;
+  }
   document.querySelectorAll("form[data-send]").forEach((form) => {
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
       const button = form.querySelector("button");
-      const content = {};
-      for (const [name, value] of new FormData(form)) {
-        if (value !== "") content[name] = form.elements[name].type === "number" ? Number(value) : value;
-      }
+      const content = content_of(form);
       button.disabled = true;
       try {
         await send(form.dataset.send, content);
@@ -105,6 +109,24 @@
       }
     });
   });
+  const number = new Intl.NumberFormat(document.documentElement.lang, { maximumFractionDigits: 1 });
+  document.querySelectorAll("[data-look]").forEach((button) => {
+    button.addEventListener("click", async () => {
+      const form = button.form;
+      if (!form.reportValidity()) return;
+      button.disabled = true;
+      try {
+        const found = await send(form.dataset.preview, content_of(form));
+        document.getElementById("preview").textContent = form.dataset.told.replace(/\{(\w+)\}/g, (_all, name) => number.format(found[name]));
+      } catch (error) {
+        tell(error.message, true);
+      }
+      button.disabled = false;
+    });
+  });
+  // The total has one name only.
+  const level = document.querySelector("#override [name=level]");
+  level?.addEventListener("change", () => { if (level.value === "total") level.form.elements.name.value = "all"; });
   const told = sessionStorage.getItem("told");
   if (told) {
     sessionStorage.removeItem("told");
