@@ -119,7 +119,8 @@ def replenishment(
     }  # fmt: skip
     return pages.show(
         visit, "replenishment", vintage=visit.vintage, rows=shown, found=len(found), page=page, sort=sort,
-        wanted=wanted, last=max(1, -(-len(found) // PAGE)), choices=choices(catalogue), sorts=plans.ORDERS, totals=totals,
+        wanted=wanted, last=max(1, -(-len(found) // PAGE)), choices=choices(catalogue),
+        sorts=plans.ORDERS, totals=totals,
     )  # fmt: skip
 
 
