@@ -74,7 +74,7 @@ def same_origin(request: Request) -> None:
     if headers.get("authorization", "").lower().startswith("bearer "):
         return
     site, origin = headers.get("sec-fetch-site"), headers.get("origin")
-    here = {headers.get("host", ""), urlsplit(conf.get("api", "base_url", fallback="") or "").netloc}
+    here = {headers.get("host", ""), urlsplit(conf.get("api", "base_url", fallback="") or "").netloc} - {""}
     if site == "same-origin" or (site is None and origin and urlsplit(origin).netloc in here):
         return
     raise HTTPException(403, "This change did not come from the page itself: open it in Airflow and try again.")

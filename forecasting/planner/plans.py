@@ -57,7 +57,7 @@ class Withdrawal(BaseModel):
 def overrides(visit: Reading, level: Text = "series", name: Text = "", every: bool = False) -> Response:
     """The form, the list, and what overrides were worth."""
     store, vintage = visit.store, visit.vintage
-    first, last = plans.horizon(store, vintage)
+    first, last = store.ahead(vintage)
     levels = ["series", "total", *store.settings.panel.levels]
     given = {"level": level if level in levels else "series", "name": name, "levels": levels, "reasons": REASONS}
     names = choices(store.catalogue(vintage))

@@ -77,6 +77,12 @@ class Store:
         total = self.warehouse.read(FORECAST_LEVELS, columns, cutoff=pd.Timestamp(found[0]), level=TOTAL)
         return Vintage(found[0], *map(str, total.iloc[0])) if len(total) else None
 
+    def ahead(self, vintage: Vintage) -> tuple[date, date]:
+        """First and last day of the vintage's horizon."""
+        count = self.settings.panel.horizon
+        days = self.frequency.range(self.frequency.last_complete(vintage.cutoff), count + 1)
+        return days[1].date(), self.frequency.end(days[count])
+
     def panel(self, cutoff: date) -> Panel | None:
         """The panel of a cutoff, its arrays mapped; None where it was removed."""
 

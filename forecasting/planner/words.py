@@ -37,7 +37,9 @@ _SENTENCES = {  # of steps/exceptions.py; the groups are numbers and dates as wr
     r"forecast too low again and again: (\d+%) \(tracking signal ([-+.\d]+)\)": (
         "forecast too low again and again: {0} (tracking signal {1})"
     ),
-    r"WAPE (\d+%), seasonal naive (\d+%)": "WAPE {0}, seasonal naive {1}",
+    r"WAPE (\d+%), seasonal naive (\d+%)": (
+        "off by {0} of what was sold; simply repeating the last season would have been off by {1}"
+    ),
 }
 
 
@@ -124,9 +126,7 @@ class Words:
         return f"{format_datetime(value, 'd MMM, HH:mm', locale=self.locale)} UTC"
 
     def told(self, message: str) -> str:
-        """A sentence that the night has written, told in this language where it is one of the common ones."""
-        if self.language == "en":
-            return message
+        """A sentence that the night has written, told in plain words of this language where it is a common one."""
         for pattern, text in _SENTENCES.items():
             if match := re.fullmatch(pattern, message):
                 return self(text).format(*(self._again(part) for part in match.groups()))

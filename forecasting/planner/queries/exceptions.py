@@ -27,15 +27,20 @@ def exceptions(store: Store, vintage: Vintage) -> pd.DataFrame:
     price = known["price"] if "price" in known else pd.Series(dtype=float)
     found["money"] = found["stake"] * found["unique_id"].map(price).astype(float)
     states = store.warehouse.read(EXCEPTION_STATES, unique_id=list(found["unique_id"])).sort_values("at")
-    newest = states.drop_duplicates("unique_id", keep="last").set_index("unique_id")
-    tonight = newest["cutoff"].eq(vintage.day).reindex(found["unique_id"], fill_value=False).to_numpy()
-    said = found["unique_id"].map(newest["state"])
-    owner = found["unique_id"].map(newest["owner"]).fillna("")
-    # Done holds for its own night: a series that is still in doubt the next night is open again, with its owner.
-    found["state"] = said.where(tonight | said.eq("taken"), None).fillna("open")
-    found["owner"] = owner.where(~found["state"].eq("open") | owner.ne(""), "")
-    found["note"] = found["unique_id"].map(newest["note"]).where(tonight, "").fillna("")
+    newest = {row["unique_id"]: row for row in states.to_dict("records")}
+    said = [_said(newest.get(name), vintage) for name in found["unique_id"]]
+    for place, name in enumerate(("state", "owner", "note")):
+        found[name] = pd.Series([one[place] for one in said], index=found.index, dtype="str")
     return found.reset_index(drop=True)
+
+
+def _said(row: Mapping[Any, Any] | None, vintage: Vintage) -> tuple[str, str, str]:
+    """State, owner and note. Done holds for its own night: what is in doubt again is open again, with its owner."""
+    if row is None:
+        return "open", "", ""
+    if row["cutoff"] == vintage.day:
+        return str(row["state"]), str(row["owner"]), str(row["note"])
+    return "taken" if row["state"] == "taken" else "open", str(row["owner"]), ""
 
 
 def ranked(frame: pd.DataFrame, chosen: Mapping[str, str]) -> dict[str, Any]:

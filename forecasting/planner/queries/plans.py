@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
 from typing import Any
 
 import pandas as pd
@@ -45,13 +44,6 @@ def worth(store: Store) -> pd.DataFrame:
     if nights.empty:
         return pd.DataFrame(columns=list(OVERRIDE_SCORES.columns))
     return store.warehouse.read(OVERRIDE_SCORES, scored_at=nights["scored_at"].iloc[-1])
-
-
-def horizon(store: Store, vintage: Vintage) -> tuple[date, date]:
-    """First and last day that the newest vintage speaks of."""
-    last = store.settings.panel.horizon
-    days = store.frequency.range(store.frequency.last_complete(vintage.cutoff), last + 2)
-    return days[1].date(), store.frequency.end(days[last])
 
 
 def proposals(store: Store, vintage: Vintage, wanted: Mapping[str, str], by: str) -> pd.DataFrame:

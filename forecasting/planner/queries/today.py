@@ -48,7 +48,7 @@ def today(store: Store, scheduled: bool, now: datetime | None = None) -> dict[st
         "cards": cards,
         "alerts": alerts.to_dict("records"),
         "signs": breached.to_dict("records"),
-        "end": store.frequency.range(vintage.day, store.settings.panel.horizon + 2)[-1].date(),
+        "end": store.ahead(vintage)[1],
     }
 
 
