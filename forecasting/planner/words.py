@@ -58,7 +58,8 @@ def language(asked: str | None, kept: str | None, accepted: str | None) -> str:
     wanted = []
     for part in (accepted or "").split(","):
         name, _, weight = part.strip().partition(";q=")
-        wanted.append((-_weight(weight), name.replace("-", "_")))
+        if _weight(weight) > 0:
+            wanted.append((-_weight(weight), name.replace("-", "_")))
     return negotiate_locale([name for _, name in sorted(wanted, key=lambda one: one[0])], [*LANGUAGES]) or "en"
 
 
