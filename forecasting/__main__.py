@@ -39,6 +39,8 @@ COMMANDS = {
     "rollback": Command("forecasting.cli.rollback:rollback", "make an earlier model the champion again, forecast anew"),
     "trace": Command("forecasting.cli.trace:trace", "tell where one published number came from"),
     "reproduce": Command("forecasting.cli.trace:reproduce", "make a published vintage again, compare bit for bit"),
+    "replenish": Command("forecasting.cli.night:replenish", "propose orders from the newest vintage and the stock"),
+    "export": Command("forecasting.cli.night:export", "write the night's tables as files"),
     "override": Command("forecasting.cli.override:override", "change forecasts by hand, beside the statistical number"),
     "retention": Command("forecasting.cli.night:retention", "remove what the rules of [retention] let go"),
     "show": Command("forecasting.cli.show:show", "print forecasts, the champion and the last runs"),
@@ -112,7 +114,7 @@ def parser() -> argparse.ArgumentParser:
     for name, command in COMMANDS.items():
         parsers[name] = commands.add_parser(name, help=command.about, description=command.about.capitalize() + ".")
         _common(parsers[name])
-    for name in ("run", "extract", "train", "forecast", "monitor"):
+    for name in ("run", "extract", "train", "forecast", "monitor", "replenish", "export"):
         parsers[name].add_argument(
             "--cutoff", type=_day, metavar="DATE", help="last day whose sales are known, as YYYY-MM-DD"
         )

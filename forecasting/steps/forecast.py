@@ -106,7 +106,7 @@ def publish(settings: Settings, cutoff: date, run: Run) -> dict[str, Any]:
             merged = _merged(warehouse, cutoff, lake.read_staged(cutoff, run.run_id))
             pieces = partial(iter, [merged])
         found = vintage.Gathered.of(panel, settings.panel.horizon, run.run_id, pieces())
-        calibrations, origin = _calibrations(settings, found.version), found.origin(panel.snapshot, run.run_id)
+        calibrations, origin = calibrations_of(settings, found.version), found.origin(panel.snapshot, run.run_id)
         day = {"cutoff": pd.Timestamp(cutoff)}
         with alone(settings.warehouse, "override"):  # one that is taken meanwhile changes this vintage, not the last
             warehouse.publish(
@@ -170,7 +170,7 @@ def _withdrawn(settings: Settings, warehouse: Warehouse, cutoff: date, origin: v
     return [Change(FORECASTS_WITHDRAWN, old, {"cutoff": pd.Timestamp(cutoff), "withdrawn_by": origin.run_id})]
 
 
-def _calibrations(settings: Settings, version: str) -> Calibrations:
+def calibrations_of(settings: Settings, version: str) -> Calibrations:
     """Of the model that made the newest rows of the vintage."""
     model = loaded(Registry(settings.mlflow), version)
     if not isinstance(model, Blend) or model.calibrations is None:

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecasting.data.hierarchy import levels
@@ -134,6 +134,7 @@ def test_it_holds_up_to_its_expiry():
 weights = st.lists(st.floats(0, 1e6, allow_subnormal=False), min_size=1, max_size=40).map(np.array)
 
 
+@settings(deadline=None)
 @given(st.floats(0, 1e9), weights)
 def test_what_is_spread_adds_up(total, by):
     shares = spread(total, by)
@@ -152,6 +153,7 @@ scopes = st.sampled_from(
 )
 
 
+@settings(deadline=None, max_examples=40)
 @given(cells, st.lists(st.tuples(kinds, scopes), max_size=5))
 def test_levels_add_up_whatever_was_overridden(mean, said):
     overrides = [

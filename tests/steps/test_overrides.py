@@ -29,13 +29,14 @@ from tests.shops import small_shop
 from tests.steps.test_night import night
 
 FIRST = date(2026, 6, 30)
+CHEAP = {"train__models": ["seasonal_mean"], "train__blend": False, "train__folds": 1}
 DAY = FIRST + timedelta(days=2)
 NUMBERS = ["mean", "p05", "p50", "p95"]
 
 
 @pytest.fixture
 def settings(tmp_path: Path, warehouse_settings: WarehouseSettings) -> Settings:
-    path = small_shop(tmp_path, train__models=["seasonal_naive", "seasonal_mean"])
+    path = small_shop(tmp_path, **CHEAP)
     return configuration.load(path).model_copy(update={"warehouse": warehouse_settings})
 
 
@@ -118,7 +119,7 @@ def _worth_is_right(warehouse: Warehouse, newest: pd.DataFrame, settings: Settin
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Settings]:
-    path = small_shop(tmp_path_factory.mktemp("overrides"), train__models=["seasonal_naive", "seasonal_mean"])
+    path = small_shop(tmp_path_factory.mktemp("overrides"), **CHEAP)
     settings = configuration.load(path)
     night(settings, tonight(settings), "first")
     return path, settings
