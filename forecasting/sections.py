@@ -272,6 +272,7 @@ class AlertSettings(Section):
     minimum: Literal["info", "warning", "critical"] = Field("warning", description="what e-mail and webhooks tell of")
     email: EmailSettings | None = None
     webhooks: dict[str, WebhookSettings] = Field(default_factory=dict)
+    worse: float = Field(0.2, gt=0, description="wape over that of the vintages before, less 1, that is too much worse")
     seconds: float = Field(20, gt=0, description="time for one e-mail or call; then it is tried again next night")
 
 
