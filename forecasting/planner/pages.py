@@ -44,8 +44,8 @@ def words(request: Request) -> Words:
 
 
 def query(**values: Any) -> str:
-    """`?a=b`: only what has a value."""
-    given = {name: value for name, value in values.items() if value not in (None, "", "all", 1)}
+    """`?a=b`: only what has a value; the first page needs none."""
+    given = {name: value for name, value in values.items() if value not in (None, "", 1)}
     return f"?{urlencode(given)}" if given else ""
 
 

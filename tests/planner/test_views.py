@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import re
 
@@ -138,7 +139,10 @@ def test_a_series_page_has_its_numbers_reasons_and_origin(viewer, shop, warehous
 
 
 def test_totals_have_a_page_too(viewer):
-    assert "Everything" in viewer.get("/forecasts/series/one?name=all&level=total").text
+    page = viewer.get("/forecasts/series/one?name=all&level=total").text
+    assert "Everything" in page
+    source = html.unescape(re.search(r'data-source="([^"]+)"', page)[1])
+    assert viewer.get(source).json()["level"] == "total"
     assert "its series" in viewer.get("/forecasts/series/one?name=S01&level=store").text
 
 
