@@ -81,35 +81,40 @@ REPLENISHMENT = Table(
     {
         "cutoff": _CUTOFF,
         "unique_id": text("name of the series"),
-        "status": text("ok; unknown: no stock on hand is known, nothing is proposed; discontinued: nothing is ordered"),
-        "abc": text("A, B or C by what is sold: 80 %, 15 %, 5 % of money (units where there are no prices)"),
-        "xyz": text("X, Y or Z by how steady demand is: variation over the newest periods; X is the steadiest"),
+        "status": text(
+            "ok; unknown (stock on hand is not known, nothing is proposed); horizon (lead time and review reach beyond "
+            "the forecast, nothing is proposed); discontinued (nothing is ordered)"
+        ),
+        "abc": text("A, B or C: the series with 80 %, the next 15 %, the last 5 % of sales (money, else units)"),
+        "xyz": text("X, Y or Z: variation of demand to 0.5, to 1, above; of weeks where periods are days"),
         "stock_date": Column("date", "day that on_hand and on_order are of", null=True),
-        "on_hand": Column("number", "units that can be sold; empty: not known", "units", null=True),
+        "on_hand": Column("number", "what can be sold; empty: not known", "units", null=True),
         "on_order": Column("number", "ordered and not yet there; empty: not known, counts as 0", "units", null=True),
-        "lead_time": Column("integer", "periods from an order to its arrival", "periods"),
-        "review": Column("integer", "periods from one order to the next", "periods"),
+        "lead_time": Column("integer", "from an order to its arrival", "periods"),
+        "review": Column("integer", "from one order to the next", "periods"),
         "service_level": Column("number", "share of order cycles that are to have stock to their end"),
-        "demand_mean": Column("number", "expected demand over lead time and review, overrides included", _ALL),
-        "demand_quantile": Column("number", "quantile at the service level of the same sum", _ALL),
-        "safety_stock": Column("number", "demand_quantile less demand_mean", "units"),
-        "reorder_point": Column("number", "order when on hand + on order is no more than this", "units"),
-        "order_up_to": Column("number", "what on hand + on order are brought to", "units"),
+        "demand_mean": Column("number", "expected over lead time and review, overrides included", _ALL, null=True),
+        "demand_quantile": Column("number", "quantile of the same sum at the service level", _ALL, null=True),
+        "safety_stock": Column("number", "demand_quantile less demand_mean", "units", null=True),
+        "reorder_point": Column("number", "order when on hand + on order is below this", "units", null=True),
+        "order_up_to": Column("number", "what on hand + on order are brought to", "units", null=True),
         "pack_size": Column("number", "an order is a multiple of it", "units"),
         "minimum_order": Column("number", "an order is at least this", "units"),
-        "order": Column("number", "what to order now; empty where the stock is not known", "units", null=True),
+        "order": Column("number", "what to order now; empty: nothing can be proposed", "units", null=True),
         "projected_stock": Column("number", "expected on hand when an order of now arrives", "units", null=True),
         "stock_out": Column(
-            "date", "first day of the period in which expected demand uses up stock on hand and on order; "
-            "empty: not within the horizon, or the stock is not known", null=True,
+            "date",
+            "first day of the period in which expected demand uses up on hand and on order; empty: not within the "
+            "horizon, or the stock is not known",
+            null=True,
         ),
-        "risk": Column("number", "probability that stock runs out before an order of now arrives", null=True),
+        "risk": Column("number", "probability that these run out before an order of now arrives", null=True),
         "why": text("how the order comes about, in plain words"),
         "model_version": text("version that made the forecast"),
         "run_id": _RUN_ID,
     },
     key=("cutoff", "unique_id"),
     partition=("cutoff",),
-)  # fmt: skip
+)
 
 PLANNING = (OVERRIDES, OVERRIDDEN, OVERRIDE_SCORES, REPLENISHMENT)
