@@ -3,6 +3,8 @@
 CONF   ?= conf/demo.toml
 ARGS   ?=
 PYTEST ?=
+# Processes that run tests side by side, a file at a time.
+WORKERS ?= 2
 # uv where it is on PATH (seconds), else pip (about a minute); `make env UV=` asks for pip.
 UV     ?= $(shell command -v uv 2>/dev/null)
 
@@ -36,7 +38,7 @@ demo: $(ENV)     ## one night without Airflow: the demo retailer through the com
 	@$(BIN)/python -m forecasting run --conf $(CONF) $(ARGS)
 
 test: $(ENV)     ## all tests but those in a browser; PYTEST='tests/data -k panel' runs some
-	@$(BIN)/python -m pytest $(PYTEST)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST)
 
 browser-test: $(ENV) ## tests that click through Airflow in a headless Chromium (which must be on PATH)
 	@$(BIN)/python -m pytest -rs tests/browser $(PYTEST)
