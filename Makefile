@@ -11,7 +11,7 @@ BIN  := $(VENV)/bin
 ENV  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help env run ui demo test browser-test soak chaos check lock docs bench model-check build release-check clean
+.PHONY: help env run ui demo test browser-test soak chaos check audit lock docs bench model-check build release-check clean
 .DELETE_ON_ERROR:
 
 help:            ## this list
@@ -53,6 +53,9 @@ check: $(ENV)    ## ruff (lint, format), mypy --strict, layers
 	@$(BIN)/mypy --strict forecasting
 	@$(BIN)/lint-imports --no-logo
 
+audit: $(ENV)    ## licences, known weaknesses (where their list can be reached), secrets in files, SBOM in var/sbom.json
+	@$(BIN)/python .ci/audit --sbom var/sbom.json
+
 docs: $(ENV)     ## write docs/tables.md from the code
 	@$(BIN)/python -m forecasting tables > docs/tables.md
 
@@ -70,7 +73,7 @@ release-check: $(ENV) ## the same, tried in a clean environment; nothing is publ
 
 lock:            ## resolve pyproject.toml anew into requirements.lock (needs uv)
 	uv pip compile -q --upgrade pyproject.toml --extra dev --universal --python-version 3.11 \
-		--no-annotate --no-header -o requirements.lock
+		--no-annotate --no-header --generate-hashes -o requirements.lock
 
 clean:           ## remove .venv, caches and build files; the stores in var/ stay
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

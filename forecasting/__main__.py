@@ -43,6 +43,8 @@ COMMANDS = {
     "export": Command("forecasting.cli.night:export", "write the night's tables as files"),
     "override": Command("forecasting.cli.override:override", "change forecasts by hand, beside the statistical number"),
     "retention": Command("forecasting.cli.night:retention", "remove what the rules of [retention] let go"),
+    "migrate": Command("forecasting.cli.migrate:migrate", "bring the warehouse's tables to this release, or back"),
+    "grants": Command("forecasting.cli.grants:grants", "print SQL for roles that may write or only read the tables"),
     "show": Command("forecasting.cli.show:show", "print forecasts, the champion and the last runs"),
     "doctor": Command("forecasting.doctor:main", "check versions, configuration, sources, stores and the machine"),
     "demo": Command("forecasting.cli.demo:demo", "create the demo retailer, or let days pass in it"),
@@ -125,6 +127,12 @@ def parser() -> argparse.ArgumentParser:
     )
     parsers["rollback"].add_argument("--reason", required=True, metavar="TEXT", help="why; kept in `promotions`")
     parsers["retention"].add_argument("--dry-run", action="store_true", help="only tell what would be removed")
+    parsers["migrate"].add_argument("--to", metavar="REVISION", help="such as 0002, or base; default: the newest")
+    parsers["migrate"].add_argument("--sql", action="store_true", help="print the SQL, and change nothing")
+    parsers["grants"].add_argument(
+        "--writer", default="forecasting", metavar="ROLE", help="that steps run as (default: forecasting)"
+    )
+    parsers["grants"].add_argument("--reader", action="append", default=[], metavar="ROLE", help="may be repeated")
     _trace(parsers["trace"], parsers["reproduce"])
     _show(parsers["show"])
     _override(parsers["override"])
