@@ -14,12 +14,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forecasting.clock import conf_path
+from forecasting.connections import load
 from forecasting.data.frequency import Frequency
 from forecasting.data.hierarchy import TOTAL
 from forecasting.data.panel import Panel
 from forecasting.data.tables import FORECAST_LEVELS, FORECAST_SUMS, FORECASTS, SERIES_SCORES
 from forecasting.errors import CutoffError
-from forecasting.settings import Settings, load
+from forecasting.settings import Settings
 from forecasting.stores.lake import Lake
 from forecasting.stores.warehouse import Warehouse
 
