@@ -1,4 +1,4 @@
-"""The buckets of the stack: `make` them where they are missing, `save` them to a tar on stdout, `load` one from stdin."""
+"""The buckets of the stack: `make` those that are missing, `save` them to a tar on stdout, `load` one from stdin."""
 
 import io
 import os
