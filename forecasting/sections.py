@@ -300,6 +300,9 @@ class PlanningSettings(Target):
     pack_size: float = Field(1, gt=0, description="units; an order is a multiple of it")
     minimum_order: float = Field(0, ge=0, description="units; an order is at least this")
     cover: int = Field(0, ge=0, description="periods of expected demand on top: fewer, larger orders")
+    unmet: Literal["waits", "lost"] = Field(
+        "waits", description="demand without stock; `lost` lowers what costs ask for"
+    )
     rounding: Literal["up", "nearest"] = Field("up", description="of orders to whole packs")
     classes: dict[str, Target] = Field(default_factory=dict, description="targets of A, B, C, X, Y, Z, or both as AX")
     attributes: dict[str, str] = Field(

@@ -105,9 +105,7 @@ def withdraw_override(visit: Planning, said: Annotated[Withdrawal, Body()]) -> R
 
 
 @router.get("/replenishment")
-def replenishment(
-    visit: Reading, sort: Text = "stock_out", page: Annotated[int, Query(ge=1, le=100_000)] = 1
-) -> Response:
+def replenishment(visit: Reading, sort: Text = "money", page: Annotated[int, Query(ge=1, le=100_000)] = 1) -> Response:
     """What to order today, and why."""
     found, wanted = _proposals(visit, sort)
     catalogue = visit.store.catalogue(visit.vintage)
@@ -115,7 +113,7 @@ def replenishment(
     totals = {
         "orders": int((found["order"] > 0).sum()), "units": float(found["order"].sum()),
         "money": float(found["money"].sum()) if found["money"].notna().any() else None,
-        "soon": int(found["stock_out"].notna().sum()), "unknown": int((found["status"] == "unknown").sum()),
+        "soon": int((found["risk"] > 0.5).sum()), "unknown": int((found["status"] == "unknown").sum()),
     }  # fmt: skip
     return pages.show(
         visit, "replenishment", vintage=visit.vintage, rows=shown, found=len(found), page=page, sort=sort,
@@ -125,14 +123,14 @@ def replenishment(
 
 
 @router.get("/replenishment.csv")
-def replenishment_file(visit: Reading, sort: Text = "stock_out") -> Response:
+def replenishment_file(visit: Reading, sort: Text = "money") -> Response:
     """The same as a file, all of it."""
     found, _ = _proposals(visit, sort)
     return answers.table(f"replenishment_{visit.vintage.cutoff}", found.drop(columns="run_id"))
 
 
 @api.get("/replenishment", responses=READ)
-def list_replenishment(visit: Reading, sort: Text = "stock_out") -> Response:
+def list_replenishment(visit: Reading, sort: Text = "money") -> Response:
     """What to order after the newest night; any attribute, abc, xyz and status filter by their value."""
     found, _ = _proposals(visit, sort)
     return answer(visit.request, {"cutoff": visit.vintage.cutoff.isoformat(), "rows": rows(found)})

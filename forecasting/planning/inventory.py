@@ -22,14 +22,17 @@ XYZ_PERIODS = {"D": 91, "W": 26, "M": 24}
 SLACK = 1e-9  # share of a pack that arithmetic may leave over
 
 
-def critical_ratio(holding: float, shortage: float) -> float:
+def critical_ratio(holding: float, shortage: float, periods: float = 1) -> float:
     """Service level at which a unit more costs as much as it saves (newsvendor; Arrow, Harris and Marschak, 1951).
 
-    holding: money a unit left over at the end of a cycle; shortage: money a unit that was wanted and not there.
+    holding: money a unit left over at the end of a period; shortage: money a unit that was wanted and not there. Demand
+    that waits costs it in every period, so `periods` is 1. Demand that is lost costs it once, where waiting would cost
+    it in each of the lead time + review periods that an order has to last: with `periods` that number, a share of it a
+    period stands for it (Janakiraman, Seshadri and Shanthikumar, 2007).
     """
     if holding < 0 or shortage < 0 or not holding + shortage > 0:
         raise PlanningError(f"holding {holding:g} and shortage {shortage:g}: neither below 0, and not both 0.")
-    return shortage / (shortage + holding)
+    return shortage / (shortage + holding * periods)
 
 
 @dataclass(frozen=True)

@@ -42,8 +42,14 @@ def terms_of(rules: PlanningSettings, panel: Panel, classes: tuple[Labels, Label
         value = own.get(name, empty).astype("float64")
         if name in rules.attributes:
             value = value.fillna(_attribute(panel, name, rules.attributes[name]))
-        default = _service(rules, abc, xyz) if name == "service_level" else float(getattr(rules, name))
-        table[name] = _sensible(name, value.fillna(pd.Series(default, index=range(count))), panel)
+        if name == "service_level":
+            periods = (
+                (table["lead_time"] + table["review"]) if rules.unmet == "lost" else pd.Series(1.0, index=empty.index)
+            )
+            default = _service(rules, classes, periods)
+        else:
+            default = pd.Series(float(getattr(rules, name)), index=empty.index)
+        table[name] = _sensible(name, value.fillna(default), panel)
     return table.astype(dict.fromkeys(WHOLE, "int64"))
 
 
@@ -63,20 +69,21 @@ def _attribute(panel: Panel, name: str, column: str) -> pd.Series:
     return found.astype("float64")
 
 
-def _service(rules: PlanningSettings, abc: Labels, xyz: Labels) -> pd.Series:
-    """Target of each series: of its class by both letters, by one of them, or of [planning]."""
-    general = _level(rules, DEFAULT_SERVICE)
-    targets = {name: _level(target, general) for name, target in rules.classes.items()}
-    found = [
-        next((targets[name] for name in (a + x, a, x) if name in targets), general)
-        for a, x in zip(abc, xyz, strict=True)
-    ]
+def _service(rules: PlanningSettings, classes: tuple[Labels, Labels], periods: pd.Series) -> pd.Series:
+    """Target of each series: of its class by both letters, by one of them, or of [planning].
+
+    periods: that costs of a shortage are spread over, a series.
+    """
+    found = []
+    for a, x, number in zip(*classes, periods, strict=True):
+        target = next((rules.classes[name] for name in (a + x, a, x) if name in rules.classes), rules)
+        found.append(_level(target, _level(rules, DEFAULT_SERVICE, number), number))
     return pd.Series(found, dtype="float64")
 
 
-def _level(target: Target, otherwise: float) -> float:
+def _level(target: Target, otherwise: float, periods: float) -> float:
     if target.holding is not None and target.shortage is not None:
-        return critical_ratio(target.holding, target.shortage)
+        return critical_ratio(target.holding, target.shortage, periods)
     return target.service_level if target.service_level is not None else otherwise
 
 

@@ -81,7 +81,7 @@ def test_every_view_inside_airflow(page_for: PageFor, picture: Picture, newest: 
     broken(page)
     frame = opened(page)
     frame.get_by_text("forecast is there").wait_for()
-    picture(page, "planner-in-airflow")
+    picture(page, "planner-today")
     for tab in TABS:
         frame.get_by_role("navigation", name="Views").get_by_role("link", name=tab, exact=True).click()
         current = frame.locator(".tabs [aria-current=page]")
@@ -117,6 +117,7 @@ def test_the_chart_is_drawn_and_the_file_is_what_it_shows(
         " const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; return new Set(d).size; }"
     )
     assert painted > 10
+    picture(page, "planner-series")
     mine = newest[newest["unique_id"] == series]
     assert frame.get_by_role("region", name="Forecast").get_by_role("row").count() == len(mine) + 1
     with page.expect_download() as got:

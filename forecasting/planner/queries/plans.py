@@ -13,7 +13,7 @@ from forecasting.planner.queries.series import matching
 from forecasting.planner.store import Store, Vintage
 from forecasting.steps.overrides import listed
 
-ORDERS = ("stock_out", "order", "money", "risk", "unique_id")
+ORDERS = ("money", "order", "stock_out", "risk", "unique_id")
 
 
 def overrides(store: Store, vintage: Vintage, every: bool) -> list[dict[str, Any]]:
@@ -46,6 +46,12 @@ def worth(store: Store) -> pd.DataFrame:
     return store.warehouse.read(OVERRIDE_SCORES, scored_at=nights["scored_at"].iloc[-1])
 
 
+def orders(store: Store, vintage: Vintage) -> int:
+    """Series that the night proposes to order."""
+    found = store.warehouse.read(REPLENISHMENT, ["order"], cutoff=vintage.day)["order"]
+    return int((found > 0).sum())
+
+
 def proposals(store: Store, vintage: Vintage, wanted: Mapping[str, str], by: str) -> pd.DataFrame:
     """Rows of REPLENISHMENT of the vintage with attributes, price and money (order x price); what needs most first.
 
@@ -65,5 +71,7 @@ def proposals(store: Store, vintage: Vintage, wanted: Mapping[str, str], by: str
     rows = rows.assign(**{name: rows["unique_id"].map(known[name]) for name in catalogue.attributes})
     rows["price"] = rows["unique_id"].map(known["price"]).astype(float) if "price" in known else float("nan")
     rows["money"] = rows["order"] * rows["price"]
+    if by == "money" and rows["money"].isna().all():
+        by = "order"
     rising = by in ("stock_out", "unique_id")
     return rows.sort_values([by, "unique_id"], ascending=[rising, True], na_position="last", ignore_index=True)

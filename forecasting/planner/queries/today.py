@@ -11,6 +11,7 @@ import pandas as pd
 from forecasting.data.nights import cutoff_of, promised
 from forecasting.data.tables import ALERTS, HEALTH, MODEL_PROMOTIONS, QUALITY, RUNS, SCORES
 from forecasting.planner.queries.models import waiting
+from forecasting.planner.queries.plans import orders
 from forecasting.planner.store import Store, Vintage
 
 GOOD, LOOK, ACT = "good", "look", "act"
@@ -48,6 +49,7 @@ def today(store: Store, scheduled: bool, now: datetime | None = None) -> dict[st
         "cards": cards,
         "alerts": alerts.to_dict("records"),
         "signs": breached.to_dict("records"),
+        "orders": orders(store, vintage),
         "end": store.ahead(vintage)[1],
     }
 
