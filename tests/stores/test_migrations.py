@@ -234,3 +234,7 @@ def test_the_next_revision_is_written_from_what_the_code_has_beyond_the_newest()
     assert 'add("runs", "attempt integer?")' in text
     assert '"cutoff sign",' in text
     assert '"forecasts"' not in text
+
+
+def test_revisions_are_numbered_one_after_the_other():
+    assert [f"{number:04d}" for number in range(1, len(KNOWN) + 1)] == KNOWN  # two of one number: renumber the later
