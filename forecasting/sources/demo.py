@@ -109,6 +109,8 @@ def advance(settings: Settings, day: date) -> None:
         raise SourceError("The demo retailer has no database yet. Make it first: python -m forecasting demo --conf ...")
     world, number = World.make(section(settings)), day.toordinal()
     rows = _rows(world, number, number, since=number)
+    if day < date.fromisoformat(section(settings).first_cutoff):  # the history that was made has none of these
+        rows["stock_positions"] = rows["stock_positions"].iloc[:0]
     with opened(shop_url(settings)) as connection:
         SHOP.create_all(connection)  # tables that a shop of an earlier version lacks
         for nightly in NIGHTLY:

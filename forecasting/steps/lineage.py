@@ -62,6 +62,7 @@ WRITTEN: Mapping[str, tuple[Table, ...]] = {
     "exceptions": (tables.EXCEPTIONS, tables.EXPLANATIONS),
     "health": (tables.HEALTH,),
     "alerts": (tables.ALERTS,),
+    "export": (),  # files, not tables
     "retention": (),
 }
 
