@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,9 +16,11 @@ from forecasting.data.demand import out_of_stock
 from forecasting.data.locate import Grid
 from forecasting.data.panel import Panel
 from forecasting.data.tables import EXPLANATIONS, FORECAST_LEVELS, FORECASTS, LOST_DEMAND, SERIES_SCORES
+from forecasting.errors import StoreError
 from forecasting.evaluation.scores import BUCKETS
 from forecasting.planner.store import Catalogue, Store, Vintage
 
+log = logging.getLogger(__name__)
 CLASSES = ("demand_class", "volume_class")
 SORTS = ("unique_id", "units", "wape", "bias", "value_added")
 LONG_AGO = {"D": 182, "W": 104, "M": 48}  # periods of history that a chart begins with
@@ -130,7 +133,11 @@ def _out_of_stock(store: Store, panel: Panel, row: int) -> pd.DatetimeIndex:
     """Periods of a series in which nothing could be bought, by the stock table of its snapshot."""
     about = panel.series.iloc[[row]].reset_index(drop=True)
     among = {key: [str(about[key].iloc[0])] for key in ("item", "store")}
-    found = list(store.lake.pieces(panel.snapshot, "stock", **among))
+    try:
+        found = list(store.lake.pieces(panel.snapshot, "stock", **among))
+    except StoreError as error:  # removed by retention since: the chart goes without its marks
+        log.warning("Days without stock are not shown: %s", error)
+        return panel.periods[:0]
     if not found:
         return panel.periods[:0]
     grid = Grid.of(about, panel.periods, panel.frequency, 0)
