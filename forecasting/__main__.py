@@ -45,6 +45,8 @@ COMMANDS = {
     "retention": Command("forecasting.cli.night:retention", "remove what the rules of [retention] let go"),
     "migrate": Command("forecasting.cli.migrate:migrate", "bring the warehouse's tables to this release, or back"),
     "grants": Command("forecasting.cli.grants:grants", "print SQL for roles that may write or only read the tables"),
+    "backup": Command("forecasting.cli.backup:backup", "copy all stores of this machine to a folder"),
+    "restore": Command("forecasting.cli.backup:restore", "put the stores back as they were in a backup"),
     "show": Command("forecasting.cli.show:show", "print forecasts, the champion and the last runs"),
     "doctor": Command("forecasting.doctor:main", "check versions, configuration, sources, stores and the machine"),
     "demo": Command("forecasting.cli.demo:demo", "create the demo retailer, or let days pass in it"),
@@ -126,6 +128,9 @@ def parser() -> argparse.ArgumentParser:
         "--to", required=True, metavar="VERSION", help="version to go back to, as in MLflow"
     )
     parsers["rollback"].add_argument("--reason", required=True, metavar="TEXT", help="why; kept in `promotions`")
+    parsers["backup"].add_argument("--to", required=True, metavar="FOLDER", help="new folder that the backup goes to")
+    parsers["restore"].add_argument("--from", required=True, dest="source", metavar="FOLDER", help="folder of a backup")
+    parsers["restore"].add_argument("--overwrite", action="store_true", help="in place of what the stores hold now")
     parsers["retention"].add_argument("--dry-run", action="store_true", help="only tell what would be removed")
     parsers["migrate"].add_argument("--to", metavar="REVISION", help="such as 0002, or base; default: the newest")
     parsers["migrate"].add_argument("--sql", action="store_true", help="print the SQL, and change nothing")

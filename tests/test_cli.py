@@ -212,6 +212,8 @@ def test_a_broken_configuration_is_one_message_and_exit_code_2(shop, capsys, com
         "rollback": ("--to", "1", "--reason", "worse"),
         "trace": ("--series", "A", "--ds", "2026-07-01"),
         "reproduce": ("--cutoff", "2026-06-30"),
+        "backup": ("--to", "copy"),
+        "restore": ("--from", "copy"),
     }.get(command, ())
     code, out, err = ask(capsys, command, "--conf", shop, "--set", "panel.horizn=3", *needed)
     assert (code, out) == (2, "")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from forecasting.data.planner_tables import PLANNER
 from forecasting.data.planning_tables import PLANNING
 from forecasting.data.schema import Column, Table, text
 
@@ -408,5 +409,5 @@ HEALTH = Table(
 WAREHOUSE = (
     FORECASTS, FORECAST_LEVELS, FORECAST_SUMS, FORECASTS_WITHDRAWN, BACKTESTS, SCORES, SERIES_SCORES, SCORE_TRENDS,
     LOST_DEMAND, DRIFT, EXCEPTIONS, EXPLANATIONS, MODEL_PROMOTIONS, JUDGEMENTS, QUALITY, QUARANTINE, RUNS, HEALTH,
-    ALERTS, *PLANNING,
+    ALERTS, *PLANNING, *PLANNER,
 )  # fmt: skip

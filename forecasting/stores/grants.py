@@ -17,19 +17,19 @@ _ROLE = (
 
 
 def statements(settings: WarehouseSettings, writer: str, readers: Sequence[str] = ()) -> list[str]:
-    """What the database's owner runs once: roles without passwords, a schema of the writer's own, and rights.
+    """What the database's owner runs once: roles without passwords, the schema, and rights.
 
     The writer owns the tables and makes new ones; a reader sees all of them, those to come too. Nobody else may
-    connect. Raises StoreError for another database than PostgreSQL, and without a schema of the warehouse's own.
+    connect. Raises StoreError for another database than PostgreSQL.
     """
     url = database.address(settings.url)
-    if url.get_backend_name() != "postgresql" or not settings.namespace or not url.database:
+    if url.get_backend_name() != "postgresql" or not url.database:
         raise StoreError(
-            "Rights are given on PostgreSQL, in a schema of the warehouse's own: set warehouse.url to "
-            'postgresql://user@host:5432/database and warehouse.schema, for example to "forecasting".'
+            "Rights are given on PostgreSQL: set warehouse.url to postgresql://user@host:5432/database, in the "
+            "configuration or as FORECASTING__WAREHOUSE__URL."
         )
     preparer = database.engine(url).dialect.identifier_preparer
-    base, schema, owner = (preparer.quote(name) for name in (url.database, settings.namespace, writer))
+    base, schema, owner = (preparer.quote(name) for name in (url.database, settings.namespace or "public", writer))
     found = [_role(preparer, name) for name in (writer, *readers)]
     found += [
         f"REVOKE ALL ON DATABASE {base} FROM PUBLIC",

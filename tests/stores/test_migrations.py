@@ -154,7 +154,7 @@ def test_many_that_open_an_old_warehouse_at_once_migrate_it_once(warehouse_setti
     release(warehouse_settings, "0.1.0")
     found = []
     in_threads(lambda _: found.append(Warehouse(warehouse_settings).migrate()), range(6))
-    assert sorted(found, key=str) == [("0004", HEAD)] * 5 + [(None, HEAD)]
+    assert sorted(found, key=str) == [(HEAD, HEAD)] * 5 + [(None, HEAD)]
     pd.testing.assert_frame_equal(Warehouse(warehouse_settings).read(FORECASTS), both())
 
 
@@ -234,3 +234,7 @@ def test_the_next_revision_is_written_from_what_the_code_has_beyond_the_newest()
     assert 'add("runs", "attempt integer?")' in text
     assert '"cutoff sign",' in text
     assert '"forecasts"' not in text
+
+
+def test_revisions_are_numbered_one_after_the_other():
+    assert [f"{number:04d}" for number in range(1, len(KNOWN) + 1)] == KNOWN  # two of one number: renumber the later

@@ -24,10 +24,10 @@ TABLES = {
     "replenishment": (
         "cutoff unique_id",
         """cutoff date, unique_id text, status text, abc text, xyz text, stock_date date?, on_hand number?,
-        on_order number?, lead_time integer, review integer, service_level number, demand_mean number,
-        demand_quantile number, safety_stock number, reorder_point number, order_up_to number, pack_size number,
-        minimum_order number, order number?, projected_stock number?, stock_out date?, risk number?, why text,
-        model_version text, run_id text""",
+        on_order number?, lead_time integer, review integer, service_level number, demand_mean number?,
+        demand_quantile number?, safety_stock number?, reorder_point number?, order_up_to number?, pack_size
+        number, minimum_order number, order number?, projected_stock number?, stock_out date?, risk number?, why
+        text, model_version text, run_id text""",
     ),
 }
 
