@@ -227,6 +227,7 @@ def test_by_keyboard_alone(page_for: PageFor, server: Airflow, series: str) -> N
     tab_to(series)
     page.keyboard.press("Enter")
     page.wait_for_url("**/series/one**")
+    page.locator("#chart[data-drawn]").wait_for()
     tab_to("All")
     page.keyboard.press("Space")
     assert page.locator("[data-zoom=all]").get_attribute("aria-pressed") == "true"
