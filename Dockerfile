@@ -4,7 +4,7 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /venv
 ENV PATH=/venv/bin:$PATH
 COPY docker/requirements.lock /requirements.lock
-RUN pip install --no-deps -r /requirements.lock
+RUN pip install --no-deps --require-hashes -r /requirements.lock
 WORKDIR /app
 COPY pyproject.toml README.md LICENSE ./
 COPY forecasting ./forecasting

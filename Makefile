@@ -3,6 +3,8 @@
 CONF   ?= conf/demo.toml
 ARGS   ?=
 PYTEST ?=
+# Processes that run tests side by side, a file at a time.
+WORKERS ?= 2
 # uv where it is on PATH (seconds), else pip (about a minute); `make env UV=` asks for pip.
 UV     ?= $(shell command -v uv 2>/dev/null)
 
@@ -11,7 +13,7 @@ BIN  := $(VENV)/bin
 ENV  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help env run ui demo up down backup restore test browser-test compose-test soak chaos check lock docs bench model-check build release-check clean
+.PHONY: help env run ui demo up down backup restore test browser-test compose-test soak chaos check audit lock docs bench model-check build release-check clean
 .DELETE_ON_ERROR:
 
 help:            ## this list
@@ -54,7 +56,7 @@ restore: $(if $(wildcard .env),,$(ENV)) ## put them back from a backup: make res
 	else $(BIN)/python -m forecasting restore --conf $(CONF) --from "$(FROM)" $(if $(OVERWRITE),--overwrite) $(ARGS); fi
 
 test: $(ENV)     ## all tests but those in a browser; PYTEST='tests/data -k panel' runs some
-	@$(BIN)/python -m pytest $(PYTEST)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST)
 
 browser-test: $(ENV) ## tests that click through Airflow in a headless Chromium (which must be on PATH)
 	@$(BIN)/python -m pytest -rs tests/browser $(PYTEST)
@@ -74,6 +76,9 @@ check: $(ENV)    ## ruff (lint, format), mypy --strict, layers
 	@$(BIN)/mypy --strict forecasting
 	@$(BIN)/lint-imports --no-logo
 
+audit: $(ENV)    ## licences, known weaknesses (where their list can be reached), secrets in files, SBOM in var/sbom.json
+	@$(BIN)/python .ci/audit --sbom var/sbom.json
+
 docs: $(ENV)     ## write docs/tables.md from the code
 	@$(BIN)/python -m forecasting tables > docs/tables.md
 
@@ -91,9 +96,9 @@ release-check: $(ENV) ## the same, tried in a clean environment; nothing is publ
 
 lock:            ## resolve pyproject.toml anew into requirements.lock and the image's part of it (needs uv)
 	uv pip compile -q --upgrade pyproject.toml --extra dev --extra cluster --universal --python-version 3.11 \
-		--no-annotate --no-header -o requirements.lock
+		--no-annotate --no-header --generate-hashes -o requirements.lock
 	uv pip compile -q pyproject.toml --extra cluster --universal --python-version 3.11 \
-		--no-annotate --no-header -c requirements.lock -o docker/requirements.lock
+		--no-annotate --no-header --generate-hashes -c requirements.lock -o docker/requirements.lock
 
 clean:           ## remove .venv, caches and build files; the stores in var/ stay
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

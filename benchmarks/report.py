@@ -27,7 +27,7 @@ official weights and scales; at the others the official rule on the data up to t
 
 def write() -> None:
     """Render every part that has results."""
-    parts = [HEAD, duel.summary(), _m5(results.load("m5")), *others.sections()]
+    parts = [HEAD, duel.summary(), _m5(results.load("m5")), *others.sections(), _inventory(results.load("inventory"))]
     PLACE.write_text("\n".join(part for part in parts if part), encoding="utf-8")
     print(f"Wrote {PLACE.name}")
 
@@ -54,6 +54,35 @@ def _m5(runs: dict[str, Any]) -> str:
             _m5_quantiles(by_name, ranked, cutoffs),
         ]
     )
+
+
+def _inventory(runs: dict[str, Any]) -> str:
+    """Orders replayed: of VN2 by policy, of the demo by target."""
+    parts = ["## Orders, replayed\n", "`python -m benchmarks.inventory`; how: docs/planning.md.\n"] if runs else []
+    if facts := runs.get("vn2"):
+        parts.append(
+            f"VN2, {facts['weeks']} weeks, {facts['series']} series: lead time 2 weeks, weekly orders, holding 0.2 and "
+            "shortage 1.0 a unit and week, unmet demand lost. The contest's benchmark is the seasonal average with 4 "
+            "weeks of cover; other covers are peers picked after the fact. Weeks out of stock filled with the mean of "
+            "those around them.\n"
+        )
+        rows = facts["filled"]
+        base = rows["seasonal average, 4 weeks"]["cost"]
+        parts += ["| policy | cost | beside the benchmark | fill rate | stock |", "|---|---:|---:|---:|---:|"]
+        for name, row in sorted(rows.items(), key=lambda item: item[1]["cost"]):
+            beside = f"{row['cost'] / base - 1:+.1%}"
+            parts.append(f"| {name} | {row['cost']:,.0f} | {beside} | {row['fill_rate']:.1%} | {row['stock']:,.0f} |")
+    if facts := runs.get("demo"):
+        parts.append(
+            f"\nDemo, {facts['nights']} nights, {facts['series']} series, true demand, lead time 3 days, an order "
+            "every 2: share of order cycles without a stock-out beside its target.\n"
+        )
+        parts += ["| target | realised | fill rate | stock |", "|---:|---:|---:|---:|"]
+        targets = {name: row for name, row in facts.items() if name.startswith("0.")}
+        for name, row in targets.items():
+            realised = f"{row['service']:.1%} | {row['fill_rate']:.1%} | {row['stock']:,.0f}"
+            parts.append(f"| {float(name):.0%} | {realised} |")
+    return "\n".join(parts) + "\n" if parts else ""
 
 
 def _m5_overall(by_name: dict[str, dict[str, Any]], ranked: list[str], cutoffs: list[str]) -> str:

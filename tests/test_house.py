@@ -157,8 +157,10 @@ def test_every_package_of_the_lock_is_pinned_and_every_dependency_is_in_it():
     import tomllib
 
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
-    assert [line for line in lock if not re.match(r"^[a-z0-9][a-z0-9._-]*==[^ ]+( ; .+)?$", line)] == []
-    pinned = {line.split("==")[0] for line in lock}
+    heads = [number for number, line in enumerate(lock) if not line.startswith("    --hash=sha256:")]
+    assert [lock[n] for n in heads if not re.match(r"^[a-z0-9][a-z0-9._-]*==[^ ]+( ; .+)? \\$", lock[n])] == []
+    assert [lock[n] for n in heads if not lock[n + 1].startswith("    --hash=")] == []  # `--require-hashes`
+    pinned = {lock[n].split("==")[0] for n in heads}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     wanted = project["dependencies"] + extras["dev"] + extras["cluster"]

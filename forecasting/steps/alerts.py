@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from forecasting.data.tables import ALERTS, DRIFT, FORECASTS, HEALTH, QUALITY
+from forecasting.data.tables import ALERTS, DRIFT, FORECASTS, HEALTH, QUALITY, SCORE_TRENDS, SCORES
 from forecasting.errors import StoreError
 from forecasting.settings import Settings
 from forecasting.steps.run import Run, record, whole_periods
@@ -20,6 +20,7 @@ from forecasting.stores.warehouse import Warehouse
 
 RANK = {"info": 0, "warning": 1, "critical": 2}
 LOG = "log"
+WEEK = 7  # vintages without which a comparison says little
 SAID = ("severity", "name", "subject", "message")
 log = logging.getLogger(__name__)
 Tell = Callable[[str], None]
@@ -77,7 +78,13 @@ def _raise(settings: Settings, cutoff: date, run: Run, found: Finding) -> None:
 def findings(settings: Settings, cutoff: date) -> list[Finding]:
     """What the tables of this cutoff say that a person should know."""
     warehouse, day = Warehouse(settings.warehouse), pd.Timestamp(cutoff)
-    return [*_quality(warehouse, day), *_refused(warehouse, day), *_drifted(warehouse, day), *_unwell(warehouse, day)]
+    return [
+        *_quality(warehouse, day),
+        *_refused(warehouse, day),
+        *_drifted(warehouse, day),
+        *_inaccurate(warehouse, day, settings.alerts.worse),
+        *_unwell(warehouse, day),
+    ]
 
 
 def _quality(warehouse: Warehouse, day: pd.Timestamp) -> Iterable[Finding]:
@@ -97,6 +104,18 @@ def _refused(warehouse: Warehouse, day: pd.Timestamp) -> Iterable[Finding]:
 def _drifted(warehouse: Warehouse, day: pd.Timestamp) -> Iterable[Finding]:
     for row in warehouse.read(DRIFT, cutoff=day, drifted=True).itertuples():
         yield Finding("drift", f"{row.kind}: {row.subject}", "warning", str(row.message))
+
+
+def _inaccurate(warehouse: Warehouse, day: pd.Timestamp, worse: float) -> Iterable[Finding]:
+    """Of everything together and of each volume class: worse than before, or than seasonal naive."""
+    over_time = warehouse.read(SCORE_TRENDS, scored_at=day, bucket="all", level=["total", "volume_class"])
+    for row in over_time[over_time["change"] > worse].itertuples():
+        message = f"wape {row.wape:.3f} over the newest vintages, {row.wape_before:.3f} over those before"
+        yield Finding("accuracy", f"wape of {row.level} {row.group}", "warning", message)
+    added = warehouse.read(SCORES, scored_at=day, bucket="all", level="total", metric="value_added")["value"].dropna()
+    if len(added) >= WEEK and added.median() < 0:
+        message = f"wape is {-added.median():.1%} above that of seasonal naive (median of {len(added)} vintages)"
+        yield Finding("accuracy", "value added", "warning", message)
 
 
 def _unwell(warehouse: Warehouse, day: pd.Timestamp) -> Iterable[Finding]:

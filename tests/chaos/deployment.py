@@ -37,6 +37,7 @@ STAGED_BY = "staged"
 OF_THE_WORK = (RUNS, HEALTH, ALERTS)
 # Who did it, when, and the number that MLflow gave: all that may differ between a night and the same night again.
 OWN = {"run_id", "decided_at", "model_version", "version", "withdrawn_at", "withdrawn_by"}
+OTHERS = {"champion", "rival"}  # they name another version by its number, or a model by its name
 MODULES = (
     "deltalake", "lightgbm", "mlflow", "mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store",
     "mlflow.store.model_registry.sqlalchemy_store", "statsmodels.api", "matplotlib.figure", "forecasting.cli.night",
@@ -273,6 +274,8 @@ class Deployment:
 
 def _plain(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
     kept = frame.drop(columns=[name for name in OWN if name in frame])
+    for name in OTHERS.intersection(kept.select_dtypes("str")):  # an interrupted training has taken a number
+        kept[name] = kept[name].str.replace(r"^\d+$", "a version", regex=True)
     return kept.sort_values([name for name in table.columns if name in kept], ignore_index=True, na_position="first")
 
 

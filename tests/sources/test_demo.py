@@ -207,6 +207,7 @@ def test_every_table_of_the_configuration_is_read(shop: Settings):
         "promotions": {"item", "store", "start", "end", "value"},
         "events": {"ds", "event"},
         "stock": {"item", "store", "ds", "on_hand"},
+        "inventory": {"item", "store", "ds", "on_hand", "on_order", "lead_time", "pack_size", "minimum_order"},
         "signal_weather": {"ds", "group", "value"},
     }
     assert all(len(frame) for frame in frames.values())

@@ -11,7 +11,7 @@ import pytest
 
 from forecasting import __main__ as command
 from forecasting import settings as configuration
-from forecasting.data.tables import ALERTS, QUALITY
+from forecasting.data.tables import ALERTS, QUALITY, SCORE_TRENDS, SCORES
 from forecasting.sections import AlertSettings
 from forecasting.settings import Settings
 from forecasting.sources import demo
@@ -49,6 +49,31 @@ def rows(settings: Settings) -> list[tuple]:
     table = Warehouse(settings.warehouse).read(ALERTS)
     closed = [value.date() if pd.notna(value) else None for value in table["closed"]]
     return list(zip(table["subject"], table["severity"], table["nights"], closed, strict=True))
+
+
+def scored(settings: Settings, day: date, wape: float, added: float) -> None:
+    """The tables of a night whose seven scored vintages came out like this; before, wape was 0.5."""
+    stamp = {"scored_at": pd.Timestamp(day), "level": "total", "group": "all", "bucket": "all", "run_id": "x"}
+    trend = {"vintages": 14, "wape": wape, "wape_before": 0.5, "change": wape / 0.5 - 1, "slope": None}
+    warehouse = Warehouse(settings.warehouse)
+    warehouse.replace(SCORE_TRENDS, pd.DataFrame([stamp | trend]), scored_at=pd.Timestamp(day))
+    for back in range(7, 14):
+        cutoff = pd.Timestamp(day - timedelta(days=back))
+        value = {"cutoff": cutoff, "metric": "value_added", "value": added, "periods": 9, "model_version": "1"}
+        warehouse.replace(SCORES, pd.DataFrame([stamp | value]), cutoff=cutoff)
+
+
+@pytest.mark.parametrize(
+    ("wape", "added", "told"),
+    [
+        (0.59, 0.1, []),
+        (0.65, 0.1, ["wape of total all"]),  # 30 % above
+        (0.50, -0.1, ["value added"]),
+    ],
+)
+def test_forecasts_that_got_worse_are_told_of(settings: Settings, wape: float, added: float, told: list[str]) -> None:
+    scored(settings, DAY, wape, added)
+    assert [(one.name, one.subject) for one in alerts.findings(settings, DAY)] == [("accuracy", one) for one in told]
 
 
 def test_opened_once_seen_every_night_closed_when_mended(settings: Settings) -> None:

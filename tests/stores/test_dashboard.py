@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from forecasting.data.schema import Table
-from forecasting.data.tables import FORECASTS, HEALTH, QUALITY, RUNS, SCORES
+from forecasting.data.tables import ALERTS, DRIFT, FORECASTS, HEALTH, QUALITY, RUNS, SCORES
 from forecasting.sections import WarehouseSettings
 from forecasting.stores.warehouse import Warehouse
 
@@ -51,6 +51,11 @@ def database(postgres_url: str) -> Iterator[sa.Connection]:
     quality = [{"rule": "all", "read": 10, "quarantined": 2}, {"rule": "range", "passed": False}]
     warehouse.replace(QUALITY, rows(QUALITY, *quality), cutoff=DAY)
     warehouse.replace(RUNS, rows(RUNS, {}), run_id="x", step="x")
+    for subject, closed in [("open", None), ("mended", DAY)]:
+        row = rows(ALERTS, {"subject": subject, "closed": closed})
+        warehouse.replace(ALERTS, row, **{name: row[name].iloc[0] for name in ALERTS.partition})
+    drift = [{"subject": "store=S1"}, {"subject": "store=S2", "drifted": False}]
+    warehouse.replace(DRIFT, rows(DRIFT, *drift), cutoff=DAY)
     engine = sa.create_engine(postgres_url)
     with engine.connect() as connection:
         connection.exec_driver_sql(f"SET search_path TO {schema}")
@@ -86,6 +91,8 @@ def test_the_figures_are_those_of_the_tables(database: sa.Connection) -> None:
     assert stats["WAPE of the newest scored vintage"] == 0.4
     assert (stats["Age of the champion"], stats["Warning signs breached"]) == (99, 1)
     assert [row["value"] for row in found["WAPE beside seasonal naive"]] == [0.4, 0.4]
+    assert [row["subject"] for row in found["Open alerts"]] == ["open"]
+    assert [row["subject"] for row in found["What has moved"]] == ["store=S1"]
     assert [row["rule"] for row in found["Broken quality rules"]] == ["range"]
 
 
