@@ -215,6 +215,13 @@ class TrainSettings(Section):
     refit: Literal["auto", "always", "never"] = Field(
         "auto", description="fit anew at each fold; auto: only the cheap models where the panel is large"
     )
+    partition_by: str | None = Field(
+        None, min_length=1, description="attribute, or several joined by |, that splits global models of large panels"
+    )
+    partition_rows: int = Field(
+        1_000_000_000, ge=0, description="cells (series x periods) of the panel above which they are split"
+    )
+    partition_series: Count = Field(100, description="series of a partition at least; smaller ones share a model")
     seed: int = Field(7, description="of every draw in a training: the same data gives the same model")
     lightgbm: LightgbmSettings = LightgbmSettings()
     tuning: TuningSettings = TuningSettings()
@@ -347,6 +354,7 @@ class RuntimeSettings(Section):
     """`[runtime]`."""
 
     threads: int = Field(0, ge=0, description="threads of a training; 0 = all cores")
+    partition_workers: Count = Field(1, description="partitions' models trained side by side; memory grows with it")
 
 
 class DemoSettings(Section):
