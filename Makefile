@@ -3,6 +3,8 @@
 CONF   ?= conf/demo.toml
 ARGS   ?=
 PYTEST ?=
+# Processes that run tests side by side, a file at a time.
+WORKERS ?= 2
 # uv where it is on PATH (seconds), else pip (about a minute); `make env UV=` asks for pip.
 UV     ?= $(shell command -v uv 2>/dev/null)
 
@@ -11,7 +13,7 @@ BIN  := $(VENV)/bin
 ENV  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help env run ui demo test browser-test soak chaos check lock docs bench model-check build release-check clean
+.PHONY: help env run ui demo up down backup restore test browser-test compose-test soak chaos check audit lock docs bench model-check build release-check clean
 .DELETE_ON_ERROR:
 
 help:            ## this list
@@ -35,11 +37,32 @@ demo: $(ENV)     ## one night without Airflow: the demo retailer through the com
 	@$(BIN)/python -m forecasting demo --conf $(CONF) $(ARGS)
 	@$(BIN)/python -m forecasting run --conf $(CONF) $(ARGS)
 
+up:              ## the whole production shape in containers: secrets, build, start, wait (docs/deployment.md)
+	@python3 docker/stack.py up
+
+down:            ## stop the containers; their volumes keep the data
+	@python3 docker/stack.py down
+
+# Where make up has written .env, the stores are those of the containers; else those of CONF on this machine.
+TO   ?= backups/$(shell date -u +%Y%m%dT%H%M%S)
+FROM ?=
+
+backup: $(if $(wildcard .env),,$(ENV)) ## copy all stores to a new folder (TO=...), while nights go on
+	@if [ -f .env ]; then python3 docker/stack.py backup "$(TO)"; \
+	else $(BIN)/python -m forecasting backup --conf $(CONF) --to "$(TO)" $(ARGS); fi
+
+restore: $(if $(wildcard .env),,$(ENV)) ## put them back from a backup: make restore FROM=... (OVERWRITE=1: over what is there)
+	@if [ -f .env ]; then python3 docker/stack.py restore "$(FROM)" $(if $(OVERWRITE),--overwrite); \
+	else $(BIN)/python -m forecasting restore --conf $(CONF) --from "$(FROM)" $(if $(OVERWRITE),--overwrite) $(ARGS); fi
+
 test: $(ENV)     ## all tests but those in a browser; PYTEST='tests/data -k panel' runs some
-	@$(BIN)/python -m pytest $(PYTEST)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST)
 
 browser-test: $(ENV) ## tests that click through Airflow in a headless Chromium (which must be on PATH)
 	@$(BIN)/python -m pytest -rs tests/browser $(PYTEST)
+
+compose-test: $(ENV) ## the containers: nights on Celery workers, kills, backup and restore; needs Docker, 20 to 40 minutes
+	@$(BIN)/python -m pytest -rs tests/compose $(PYTEST)
 
 soak: $(ENV)     ## two months of nights in one go, with all that goes wrong; report in var/soak
 	@$(BIN)/python -m tests.soak $(ARGS)
@@ -52,6 +75,9 @@ check: $(ENV)    ## ruff (lint, format), mypy --strict, layers
 	@$(BIN)/ruff format --quiet --check . || { echo 'make check: format with .venv/bin/ruff format .'; exit 1; }
 	@$(BIN)/mypy --strict forecasting
 	@$(BIN)/lint-imports --no-logo
+
+audit: $(ENV)    ## licences, known weaknesses (where their list can be reached), secrets in files, SBOM in var/sbom.json
+	@$(BIN)/python .ci/audit --sbom var/sbom.json
 
 docs: $(ENV)     ## write docs/tables.md from the code
 	@$(BIN)/python -m forecasting tables > docs/tables.md
@@ -68,9 +94,11 @@ build: $(ENV)    ## source archive and wheel of the last commit, into dist/
 release-check: $(ENV) ## the same, tried in a clean environment; nothing is published
 	@.ci/release --check
 
-lock:            ## resolve pyproject.toml anew into requirements.lock (needs uv)
-	uv pip compile -q --upgrade pyproject.toml --extra dev --universal --python-version 3.11 \
-		--no-annotate --no-header -o requirements.lock
+lock:            ## resolve pyproject.toml anew into requirements.lock and the image's part of it (needs uv)
+	uv pip compile -q --upgrade pyproject.toml --extra dev --extra cluster --universal --python-version 3.11 \
+		--no-annotate --no-header --generate-hashes -o requirements.lock
+	uv pip compile -q pyproject.toml --extra cluster --universal --python-version 3.11 \
+		--no-annotate --no-header --generate-hashes -c requirements.lock -o docker/requirements.lock
 
 clean:           ## remove .venv, caches and build files; the stores in var/ stay
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -110,7 +110,7 @@ def nights(place: Path, stores: int, items: int) -> dict[str, Any]:
         told = meter.step("extract", partial(extract.extract, settings, cutoff, run))
         if night == 0:
             trained = _Meter()
-            trained.step("train", partial(train.train, settings, cutoff, run))
+            made = trained.step("train", partial(train.train, settings, cutoff, run))
         for shard in forecast.plan(settings, cutoff):
             meter.step("forecast", partial(forecast.predict, settings, cutoff, shard, run))
         meter.step("publish", partial(forecast.publish, settings, cutoff, run))
@@ -121,7 +121,7 @@ def nights(place: Path, stores: int, items: int) -> dict[str, Any]:
     meter.cpu |= trained.cpu
     meter.peak |= trained.peak
     return {
-        "series": told["series"], "periods": told["periods"], "read": told["read"],
+        "model": made["model"], "series": told["series"], "periods": told["periods"], "read": told["read"],
         "cpu": meter.cpu, "peak": meter.peak, "bytes": _bytes(settings, cutoff),
     }  # fmt: skip
 

@@ -4,7 +4,8 @@ Forecasts every series with the champion and publishes the vintage of the cutoff
 `forecasts`, the newest in `forecasts_latest`. Every series is there, with a status and, if it is not `ok`, the reason.
 
 *Starts* when `train` hands over the champion, or by hand: **Series** forecasts only these again (names, or patterns
-with `*`), the rest of the vintage stays. *Then* `monitor` goes on.
+with `*`), the rest of the vintage stays. *Then* `monitor` goes on, while orders are proposed from the stock of the
+night (`replenishment`, where there is a section `[planning]`) and tables are written as files (`[export]`).
 """
 
 from datetime import timedelta
@@ -49,7 +50,8 @@ def forecast():
             house.announce(outlet_events, house.FORECASTS, cutoff, facts)
             return facts
 
-    publish_vintage(forecast_series.expand(shard=plan_shards()))
+    published = publish_vintage(forecast_series.expand(shard=plan_shards()))
+    published >> house.step("propose_orders", "replenish:replenish") >> house.step("export_tables", "export:export")
 
 
 forecast()

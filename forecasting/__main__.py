@@ -39,7 +39,14 @@ COMMANDS = {
     "rollback": Command("forecasting.cli.rollback:rollback", "make an earlier model the champion again, forecast anew"),
     "trace": Command("forecasting.cli.trace:trace", "tell where one published number came from"),
     "reproduce": Command("forecasting.cli.trace:reproduce", "make a published vintage again, compare bit for bit"),
+    "replenish": Command("forecasting.cli.night:replenish", "propose orders from the newest vintage and the stock"),
+    "export": Command("forecasting.cli.night:export", "write the night's tables as files"),
+    "override": Command("forecasting.cli.override:override", "change forecasts by hand, beside the statistical number"),
     "retention": Command("forecasting.cli.night:retention", "remove what the rules of [retention] let go"),
+    "migrate": Command("forecasting.cli.migrate:migrate", "bring the warehouse's tables to this release, or back"),
+    "grants": Command("forecasting.cli.grants:grants", "print SQL for roles that may write or only read the tables"),
+    "backup": Command("forecasting.cli.backup:backup", "copy all stores of this machine to a folder"),
+    "restore": Command("forecasting.cli.backup:restore", "put the stores back as they were in a backup"),
     "show": Command("forecasting.cli.show:show", "print forecasts, the champion and the last runs"),
     "doctor": Command("forecasting.doctor:main", "check versions, configuration, sources, stores and the machine"),
     "demo": Command("forecasting.cli.demo:demo", "create the demo retailer, or let days pass in it"),
@@ -111,7 +118,7 @@ def parser() -> argparse.ArgumentParser:
     for name, command in COMMANDS.items():
         parsers[name] = commands.add_parser(name, help=command.about, description=command.about.capitalize() + ".")
         _common(parsers[name])
-    for name in ("run", "extract", "train", "forecast", "monitor"):
+    for name in ("run", "extract", "train", "forecast", "monitor", "replenish", "export"):
         parsers[name].add_argument(
             "--cutoff", type=_day, metavar="DATE", help="last day whose sales are known, as YYYY-MM-DD"
         )
@@ -121,9 +128,19 @@ def parser() -> argparse.ArgumentParser:
         "--to", required=True, metavar="VERSION", help="version to go back to, as in MLflow"
     )
     parsers["rollback"].add_argument("--reason", required=True, metavar="TEXT", help="why; kept in `promotions`")
+    parsers["backup"].add_argument("--to", required=True, metavar="FOLDER", help="new folder that the backup goes to")
+    parsers["restore"].add_argument("--from", required=True, dest="source", metavar="FOLDER", help="folder of a backup")
+    parsers["restore"].add_argument("--overwrite", action="store_true", help="in place of what the stores hold now")
     parsers["retention"].add_argument("--dry-run", action="store_true", help="only tell what would be removed")
+    parsers["migrate"].add_argument("--to", metavar="REVISION", help="such as 0002, or base; default: the newest")
+    parsers["migrate"].add_argument("--sql", action="store_true", help="print the SQL, and change nothing")
+    parsers["grants"].add_argument(
+        "--writer", default="forecasting", metavar="ROLE", help="that steps run as (default: forecasting)"
+    )
+    parsers["grants"].add_argument("--reader", action="append", default=[], metavar="ROLE", help="may be repeated")
     _trace(parsers["trace"], parsers["reproduce"])
     _show(parsers["show"])
+    _override(parsers["override"])
     parsers["demo"].add_argument(
         "--days", type=_count, default=0, metavar="N", help="let N days pass; without it the shop is only created"
     )
@@ -160,6 +177,25 @@ def _trace(trace: argparse.ArgumentParser, reproduce: argparse.ArgumentParser) -
 def _show(command: argparse.ArgumentParser) -> None:
     command.add_argument("--series", metavar="GLOB", help="only series with this name, e.g. 'MILK_*'")
     command.add_argument("--rows", type=_count, default=10, metavar="N", help="rows of each table (default 10)")
+
+
+def _override(command: argparse.ArgumentParser) -> None:
+    value = command.add_mutually_exclusive_group()
+    value.add_argument("--units", type=float, metavar="N", help="units a period, of the whole group")
+    value.add_argument("--percent", type=float, metavar="N", help="on top of the forecast: 10, or -20 for a fifth less")
+    value.add_argument("--withdraw", metavar="OVERRIDE", help="take one back, by its id")
+    command.add_argument("--series", metavar="ID", help="name of the series")
+    command.add_argument("--level", metavar="LEVEL", help="or a group: total, an attribute, several joined by |")
+    command.add_argument("--name", metavar="GROUP", help="value of the level; `all` for the total")
+    command.add_argument("--from", type=_day, dest="start", metavar="DATE", help="first day")
+    command.add_argument("--to", type=_day, dest="end", metavar="DATE", help="last day, included")
+    command.add_argument("--reason", metavar="TEXT", help="why, in a few words: value added is measured by it")
+    command.add_argument("--expires", type=_day, metavar="DATE", help="last cutoff that it holds for; default: no end")
+    command.add_argument("--note", metavar="TEXT", help="anything else to write down")
+    command.add_argument("--by", metavar="NAME", help="who says so; default: the user of this machine")
+    command.add_argument("--change", metavar="OVERRIDE", help="make this a new version of an override, by its id")
+    command.add_argument("--preview", action="store_true", help="only tell what it would change")
+    command.add_argument("--all", action="store_true", help="list withdrawn ones too")
 
 
 def _day(text: str) -> date:

@@ -29,7 +29,7 @@ def promise() -> DeadlineAlert:
 
 def report_late(context: Mapping[str, Any], **_: Any) -> None:
     """What Airflow calls when the deadline has passed; the run comes as JSON."""
-    from forecasting.settings import load
+    from forecasting.connections import load
     from forecasting.steps import alerts
     from forecasting.steps.run import Run
 

@@ -111,7 +111,7 @@ def _differences(lock: str) -> Iterator[str]:
     for line in lock.splitlines():
         if not line.strip() or line.lstrip().startswith(("#", "-")):
             continue
-        wanted = Requirement(line)
+        wanted = Requirement(line.removesuffix("\\"))
         if wanted.marker and not wanted.marker.evaluate():
             continue
         try:

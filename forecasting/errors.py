@@ -9,6 +9,7 @@ ForecastingError
 ├── StoreError             lake, warehouse or registry cannot do what was asked
 │   └── ArtifactError      a model folder is missing, truncated, altered or holds what we refuse to load
 ├── ModelError             a model cannot be fitted or asked for a forecast
+├── PlanningError          a change or a plan that a planner asked for cannot be carried out
 ├── MachineError           no memory or no room on a disk, where no store has said so
 └── PublishError           a vintage is not complete: a series without a row, a row without a status
 
@@ -54,6 +55,10 @@ class ArtifactError(StoreError):
 
 class ModelError(ForecastingError):
     """A model cannot be fitted or asked for a forecast."""
+
+
+class PlanningError(ForecastingError):
+    """A change or a plan that a planner asked for cannot be carried out."""
 
 
 class MachineError(ForecastingError):

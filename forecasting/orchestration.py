@@ -22,6 +22,7 @@ from structlog.contextvars import bound_contextvars
 
 from forecasting import lineage, telemetry
 from forecasting.clock import catch_up, clock, conf_path, section, zone
+from forecasting.connections import load
 from forecasting.errors import CutoffError, DataQualityError, PublishError, SettingsError, TableError
 
 if TYPE_CHECKING:
@@ -47,7 +48,6 @@ START = datetime(2020, 1, 1, tzinfo=UTC)
 
 def report_failure(context: Mapping[str, Any]) -> None:
     """What Airflow calls when a task has failed for good: an alert, so that nobody has to look for it."""
-    from forecasting.settings import load
     from forecasting.steps import alerts
     from forecasting.steps.run import Run
 
@@ -206,7 +206,6 @@ def night(context: Mapping[str, Any], from_source: bool = False) -> Iterator[tup
 
     from_source: the task reads the sources, so the newest cutoff is not yet in the lake.
     """
-    from forecasting.settings import load
     from forecasting.steps.run import Run
 
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
@@ -110,6 +111,9 @@ class Extract(Section):
     )
     events: SourceTable | None = Field(None, description="ds, event: holidays and other named days")
     stock: SourceTable | None = Field(None, description="item, ds, in_stock (or on_hand), optionally store")
+    inventory: SourceTable | None = Field(
+        None, description="item, ds, on_hand, optionally store, on_order and terms of an order; not set: as in `stock`"
+    )
     signals: tuple[SignalTable, ...] = ()
 
     @model_validator(mode="after")
@@ -277,6 +281,62 @@ class AlertSettings(Section):
     webhooks: dict[str, WebhookSettings] = Field(default_factory=dict)
     worse: float = Field(0.2, gt=0, description="wape over that of the vintages before, less 1, that is too much worse")
     seconds: float = Field(20, gt=0, description="time for one e-mail or call; then it is tried again next night")
+
+
+class Target(Section):
+    """How well demand is to be served: a service level, or what a unit too much and a unit too few cost."""
+
+    service_level: float | None = Field(None, gt=0, le=0.995, description="share of order cycles without a stock-out")
+    holding: float | None = Field(None, gt=0, description="money a unit left over and period")
+    shortage: float | None = Field(None, gt=0, description="money a unit that was wanted and not there")
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.holding is None) != (self.shortage is None):
+            raise ValueError("holding and shortage belong together: their ratio is the target")
+        if self.holding is not None and self.service_level is not None:
+            raise ValueError("say service_level, or holding and shortage, not both")
+        return self
+
+
+class PlanningSettings(Target):
+    """`[planning]`: what to order. An item's own terms, where they are known, go before these. Not set: no orders."""
+
+    lead_time: int = Field(ge=0, description="periods from an order, given at the cutoff, to its arrival")
+    review: Count = Field(1, description="periods from one order to the next")
+    pack_size: float = Field(1, gt=0, description="units; an order is a multiple of it")
+    minimum_order: float = Field(0, ge=0, description="units; an order is at least this")
+    cover: int = Field(0, ge=0, description="periods of expected demand on top: fewer, larger orders")
+    unmet: Literal["waits", "lost"] = Field(
+        "waits", description="demand without stock; `lost` lowers what costs ask for"
+    )
+    rounding: Literal["up", "nearest"] = Field("up", description="of orders to whole packs")
+    classes: dict[str, Target] = Field(default_factory=dict, description="targets of A, B, C, X, Y, Z, or both as AX")
+    attributes: dict[str, str] = Field(
+        default_factory=dict, description="lead_time, review, service_level, pack_size, minimum_order -> item attribute"
+    )
+    stock_days: int = Field(3, ge=0, description="days that stock on hand may be old; older is not known")
+
+    @model_validator(mode="after")
+    def _known_names(self) -> Self:
+        for name in self.classes:
+            if not re.fullmatch("[ABC]?[XYZ]?", name) or not name:
+                raise ValueError(f"classes.{name}: write A, B, C, X, Y, Z or two of them, as in AX")
+        for name in self.attributes:
+            if name not in ("lead_time", "review", "service_level", "pack_size", "minimum_order"):
+                raise ValueError(f"attributes.{name}: only lead_time, review, service_level, pack_size, minimum_order")
+        return self
+
+
+class ExportSettings(Section):
+    """`[export]`: tables of the night as files, for systems that read no database. Not set: none are written."""
+
+    path: str = Field(description="folder, or any fsspec address such as s3://bucket/folder; a folder a cutoff in it")
+    format: Literal["csv", "parquet"] = Field("parquet", description="of the files")
+    tables: tuple[str, ...] = Field(
+        ("forecasts_latest", "replenishment_latest"), min_length=1, description="tables and views: rows of the cutoff"
+    )
+    options: dict[str, Any] = Field(default_factory=dict, description="fsspec options, e.g. endpoint_url")
 
 
 class HealthSettings(Section):

@@ -22,6 +22,7 @@ from forecasting.sections import (
     AlertSettings,
     DemoSettings,
     DriftSettings,
+    ExportSettings,
     Extract,
     FileSource,
     ForecastSettings,
@@ -30,6 +31,7 @@ from forecasting.sections import (
     MlflowSettings,
     MonitorSettings,
     PanelSettings,
+    PlanningSettings,
     RetentionSettings,
     RuntimeSettings,
     Screen,
@@ -54,6 +56,8 @@ class Settings(Section):
     train: TrainSettings = TrainSettings()
     forecast: ForecastSettings = ForecastSettings()
     monitor: MonitorSettings = MonitorSettings()
+    planning: PlanningSettings | None = None
+    export: ExportSettings | None = None
     health: HealthSettings = HealthSettings()
     alerts: AlertSettings = AlertSettings()
     drift: DriftSettings = DriftSettings()
@@ -83,16 +87,16 @@ class Settings(Section):
         """Every declared source table by its name: sales, items, ..., and signals by `signal_<name>`."""
         named = {
             name: table
-            for name in ("sales", "items", "stores", "prices", "promotions", "events", "stock")
+            for name in ("sales", "items", "stores", "prices", "promotions", "events", "stock", "inventory")
             if (table := getattr(self.extract, name)) is not None
         }
         return named | {f"signal_{signal.name}": signal for signal in self.extract.signals}
 
     def digest(self) -> str:
-        """Sha256 (16 hex digits) of everything that can change a number: places and schedules do not count."""
-        content = self.model_dump(
-            mode="json", exclude={"lake", "warehouse", "mlflow", "runtime", "sources", "retention", "alerts", "health"}
-        )
+        """Sha256 (16 hex digits) of everything that can change a forecast: places and schedules do not count."""
+        places = {"lake", "warehouse", "mlflow", "runtime", "sources", "retention", "alerts", "health", "export"}
+        exclude: dict[str, Any] = dict.fromkeys((*places, "planning"), True) | {"extract": {"inventory"}}
+        content = self.model_dump(mode="json", exclude=exclude)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -9,11 +9,16 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import settings as hypothesis_settings
 
 from forecasting.sections import WarehouseSettings
 from tests.needs import absent
 from tests.postgres import Server, binaries
 from tests.servers import MlflowServer, mlflow_server
+
+# How long an example takes depends on what else the machine does; timings belong to benchmarks.
+hypothesis_settings.register_profile("ours", deadline=None)
+hypothesis_settings.load_profile("ours")
 
 # Before anything imports MLflow: tests make no calls to the outside.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

@@ -6,7 +6,9 @@ import os
 import shutil
 import socket
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 import sqlalchemy as sa
@@ -33,9 +35,10 @@ def binaries() -> Path | None:
 
 
 class Server:
-    """One server whose data lie in a folder. url: SQLAlchemy address of its database `postgres`."""
+    """One server whose data lie in a folder. url: address of its database `postgres`. options: as of `postgres -c`."""
 
-    def __init__(self, programs: Path, folder: Path) -> None:
+    def __init__(self, programs: Path, folder: Path, options: Mapping[str, str] = MappingProxyType(OPTIONS)) -> None:
+        self._options = options
         self._programs, self._folder, self._identity = programs, folder, _identity(folder)
         self._data, self._log = folder / "data", folder / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -55,7 +58,7 @@ class Server:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         command = [self._programs / "postgres", "-D", self._data, "-p", str(self._port)]
-        for key, value in OPTIONS.items():
+        for key, value in self._options.items():
             command += ["-c", f"{key}={value}"]
         with self._log.open("a") as output:
             self._process = subprocess.Popen(

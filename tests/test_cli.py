@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pandas as pd
 import pytest
 
 from forecasting.__main__ import COMMANDS, main
+from tests.outbound import guarded, outside
 
 ROOT = Path(__file__).parent.parent
 STEPS = ("extract", "train", "forecast", "monitor")
@@ -73,12 +75,20 @@ def ask(capsys, *words: object) -> tuple[int, str, str]:
 
 
 @pytest.fixture(scope="module")
-def nights(shop) -> list[dict]:
+def connections(tmp_path_factory) -> Path:
+    """Whom the two nights spoke to."""
+    return tmp_path_factory.mktemp("guard") / "connections.log"
+
+
+@pytest.fixture(scope="module")
+def nights(shop, connections) -> list[dict]:
     """What `run --json` says of two nights in a row, each in a process of its own."""
-    results = []
+    results, environment = [], os.environ | guarded(connections)
+    environment.pop("MLFLOW_DISABLE_TELEMETRY", None)  # nobody has to ask for silence
+    environment.pop("DO_NOT_TRACK", None)
     for cutoff in (FIRST, SECOND):
         command = [sys.executable, "-m", "forecasting", "run", "--conf", shop, "--cutoff", cutoff, "--json"]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         results.append(json.loads(done.stdout))
     return results
@@ -90,6 +100,10 @@ def test_a_night_publishes_every_series_and_day(nights):
         assert night["forecast"]["rows"] == 6 * 7
         assert night["forecast"]["series"] == 6
         assert {"extract", "train", "forecast", "publish", "monitor"} <= set(night["seconds"])
+
+
+def test_a_night_speaks_to_no_other_machine(nights, connections):
+    assert outside(connections) == []
 
 
 def test_the_first_night_trains_and_the_second_does_not_have_to(nights):
@@ -198,6 +212,8 @@ def test_a_broken_configuration_is_one_message_and_exit_code_2(shop, capsys, com
         "rollback": ("--to", "1", "--reason", "worse"),
         "trace": ("--series", "A", "--ds", "2026-07-01"),
         "reproduce": ("--cutoff", "2026-06-30"),
+        "backup": ("--to", "copy"),
+        "restore": ("--from", "copy"),
     }.get(command, ())
     code, out, err = ask(capsys, command, "--conf", shop, "--set", "panel.horizn=3", *needed)
     assert (code, out) == (2, "")

@@ -157,11 +157,23 @@ def test_every_package_of_the_lock_is_pinned_and_every_dependency_is_in_it():
     import tomllib
 
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
-    assert [line for line in lock if not re.match(r"^[a-z0-9][a-z0-9._-]*==[^ ]+( ; .+)?$", line)] == []
-    pinned = {line.split("==")[0] for line in lock}
+    heads = [number for number, line in enumerate(lock) if not line.startswith("    --hash=sha256:")]
+    assert [lock[n] for n in heads if not re.match(r"^[a-z0-9][a-z0-9._-]*==[^ ]+( ; .+)? \\$", lock[n])] == []
+    assert [lock[n] for n in heads if not lock[n + 1].startswith("    --hash=")] == []  # `--require-hashes`
+    pinned = {lock[n].split("==")[0] for n in heads}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = project["dependencies"] + project["optional-dependencies"]["dev"]
+    extras = project["optional-dependencies"]
+    wanted = project["dependencies"] + extras["dev"] + extras["cluster"]
     assert {re.split(r"[\[<>=~]", one)[0] for one in wanted} <= pinned
+
+
+def test_the_image_s_packages_are_those_of_the_lock_without_the_tools_of_development():
+    lock, image = (
+        (ROOT / name).read_text(encoding="utf-8").splitlines()
+        for name in ("requirements.lock", "docker/requirements.lock")
+    )
+    assert set(image) < set(lock)
+    assert not {"mypy", "pytest", "ruff"} & {line.split("==")[0] for line in image}
 
 
 def test_decisions_are_listed():
@@ -196,5 +208,5 @@ def test_compose_services_depend_on_services_that_exist(compose):
             assert needed in services
             if how["condition"] == "service_healthy":
                 assert "healthcheck" in services[needed], needed
-    named = {v.split(":")[0] for s in services.values() for v in s.get("volumes", []) if not v.startswith((".", "/"))}
+    named = {v.split(":")[0] for s in services.values() for v in s.get("volumes", []) if v[0] not in "./$"}
     assert named == set(compose["volumes"])

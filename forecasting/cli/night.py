@@ -62,6 +62,20 @@ def monitor(arguments: Namespace) -> int:
     return _one(arguments, lambda night: night.monitor())
 
 
+def replenish(arguments: Namespace) -> int:
+    """Orders of a vintage once more, as after an override."""
+    if _load(arguments).planning is None:
+        raise SettingsError(f"{arguments.conf} has no section [planning]: lead_time at least, in periods.")
+    return _one(arguments, lambda night: night.replenish()["replenishment"])
+
+
+def export(arguments: Namespace) -> int:
+    """Tables of a vintage as files."""
+    if _load(arguments).export is None:
+        raise SettingsError(f"{arguments.conf} has no section [export]: path at least.")
+    return _one(arguments, lambda night: night.export()["export"])
+
+
 def retention(arguments: Namespace) -> int:
     """What the rules of [retention] let go, removed or only told."""
     from forecasting.steps.retention import clean
@@ -136,7 +150,29 @@ class Night:
         with self.report.step("publish") as step:
             facts = forecast.publish(self.settings, self.cutoff, self.run)
             step.outcome = _line(facts, "rows", "series", "model_version")
-        return facts
+        return facts | self.replenish() | self.export()
+
+    def replenish(self) -> Facts:
+        """Propose orders, where there is a section [planning]."""
+        from forecasting.steps.replenish import replenish
+
+        if self.settings.planning is None:
+            return {}
+        with self.report.step("replenish") as step:
+            facts = replenish(self.settings, self.cutoff, self.run, step.tell)
+            step.outcome = _line(facts, "orders", "units", "unknown")
+        return {"replenishment": facts}
+
+    def export(self) -> Facts:
+        """Write the night's tables as files, where there is a section [export]."""
+        from forecasting.steps.export import export
+
+        if self.settings.export is None:
+            return {}
+        with self.report.step("export") as step:
+            facts = export(self.settings, self.cutoff, self.run, step.tell)
+            step.outcome = _line(facts, "files", "rows", "place")
+        return {"export": facts}
 
     def monitor(self) -> Facts:
         """Score past vintages, look for drift, watch challengers, tell what needs a person, let go what is old."""

@@ -8,7 +8,8 @@ from typing import Any
 from forecasting.cli.report import result
 from forecasting.data.lake_tables import LAKE
 from forecasting.data.schema import Table
-from forecasting.data.tables import VIEWS, WAREHOUSE
+from forecasting.data.tables import WAREHOUSE
+from forecasting.data.views import VIEWS, View
 
 CONVENTIONS = (
     "`ds` is the first day of a period, `cutoff` the last day whose sales are known. Business days are dates, "
@@ -29,13 +30,21 @@ def markdown() -> str:
         "Generated from `forecasting/data/tables.py` by `make docs`; change it there.",
         CONVENTIONS,
         "## Warehouse: what people and tools read",
-        "Views:\n\n" + "\n".join(f"- `{view.name}`: {view.about}" for view in VIEWS),
+        "Views:\n\n" + "\n".join(f"- `{view.name}`: {view.about} {_told(view)}".rstrip() for view in VIEWS),
         *(_section(one) for one in WAREHOUSE),
         "## Lake: the versioned inputs (Delta Lake)",
         *(_section(one) for one in LAKE),
         "### items, stores\n\nKeyed by `item` and `store`; every other column is an attribute of the business's own.",
     ]
     return "\n\n".join(parts)
+
+
+def _told(view: View) -> str:
+    """What it has that its table has not."""
+    if view.only:
+        return f"Columns: {', '.join(f'`{name}`' for name in view.only)}."
+    more = [f"`{name}` ({column.about})" for name, column in view.more.items()]
+    return f"The columns of `{view.table.name}`" + (f", {', '.join(more)}." if more else ".")
 
 
 def _section(one: Table) -> str:

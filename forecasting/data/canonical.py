@@ -56,6 +56,12 @@ def out_of_stock(clean: pd.DataFrame) -> pd.DataFrame:
     return clean[~clean["in_stock"].astype(bool)].reset_index(drop=True)
 
 
+def newest(clean: pd.DataFrame, cutoff: pd.Timestamp) -> pd.DataFrame:
+    """The newest row of every item and store up to the cutoff."""
+    known = clean[clean["ds"] <= cutoff].sort_values("ds", kind="stable")
+    return known.drop_duplicates(["item", "store"], keep="last").reset_index(drop=True)
+
+
 def signal(raw: pd.DataFrame, table: SignalTable) -> pd.DataFrame:
     """One signal in the long form that all share."""
     return raw.assign(signal=table.name)

@@ -48,6 +48,23 @@ STOCK = Table(
     {"item": _ITEM, "store": _STORE, "ds": _DATE, "in_stock": Column("flag", "could be bought")},
     key=("item", "store", "ds"),
 )
+INVENTORY = Table(
+    "inventory",
+    "Stock of every item and store as of the cutoff: what is there and under way, and terms of its own for an order.",
+    {
+        "item": _ITEM,
+        "store": _STORE,
+        "ds": Column("date", "day that the numbers are of"),
+        "on_hand": Column("number", "what can be sold", "units"),
+        "on_order": Column("number", "ordered and not yet there", "units", null=True),
+        "lead_time": Column("number", "from an order to its arrival", "periods", null=True),
+        "review": Column("number", "from one order to the next", "periods", null=True),
+        "service_level": Column("number", "share of order cycles with stock to their end", null=True),
+        "pack_size": Column("number", "an order is a multiple of it", "units", null=True),
+        "minimum_order": Column("number", "an order is at least this", "units", null=True),
+    },
+    key=("item", "store", "ds"),
+)
 SIGNALS = Table(
     "signals",
     "Further signals by date.",
@@ -62,4 +79,4 @@ SIGNALS = Table(
     key=("signal", "item", "store", "group", "ds"),
 )
 # items and stores carry whatever attributes the business has, so they have no fixed columns.
-LAKE = (SALES, PRICES, PROMOTIONS, EVENTS, STOCK, SIGNALS)
+LAKE = (SALES, PRICES, PROMOTIONS, EVENTS, STOCK, INVENTORY, SIGNALS)

@@ -69,16 +69,6 @@ class Table:
         return values
 
 
-@dataclass(frozen=True)
-class View:
-    """The newest rows of a table: those of its newest cutoff, or of each one's own where `each` names columns."""
-
-    name: str
-    about: str
-    table: Table
-    each: tuple[str, ...] = ()
-
-
 _DTYPES: dict[str, str] = {
     "text": "str",
     "date": "datetime64[s]",

@@ -1,13 +1,16 @@
 """Every output table: name, columns with type, unit and meaning, key, partition. docs/tables.md is made from it.
 
-`WAREHOUSE` tables are what people and tools read; the versioned inputs stand in lake_tables.py.
+`WAREHOUSE` tables are what people and tools read; those of planning stand in planning_tables.py, views over them in
+views.py, and the versioned inputs in lake_tables.py.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from forecasting.data.schema import Column, Table, View, text
+from forecasting.data.planner_tables import PLANNER
+from forecasting.data.planning_tables import PLANNING
+from forecasting.data.schema import Column, Table, text
 
 UNITS = "units a period"
 CUTOFF = Column("date", "last day whose sales are known")
@@ -406,14 +409,5 @@ HEALTH = Table(
 WAREHOUSE = (
     FORECASTS, FORECAST_LEVELS, FORECAST_SUMS, FORECASTS_WITHDRAWN, BACKTESTS, SCORES, SERIES_SCORES, SCORE_TRENDS,
     LOST_DEMAND, DRIFT, EXCEPTIONS, EXPLANATIONS, MODEL_PROMOTIONS, JUDGEMENTS, QUALITY, QUARANTINE, RUNS, HEALTH,
-    ALERTS,
+    ALERTS, *PLANNING, *PLANNER,
 )  # fmt: skip
-
-VIEWS = (
-    View(
-        "forecasts_latest",
-        "The newest published vintage: the rows of `forecasts` with the newest cutoff, one a series and period.",
-        FORECASTS,
-    ),
-    View("health_latest", "The newest row of `health` for every sign.", HEALTH, each=("sign",)),
-)

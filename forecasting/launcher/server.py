@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO
@@ -24,6 +25,7 @@ import requests
 from forecasting.errors import ForecastingError
 
 USER = "admin"
+PACKAGE = Path(__file__).parents[1]  # what is started imports the code that starts it
 NOBODY_ELSE: Mapping[str, str] = MappingProxyType({})
 QUIET = {
     # Nothing that runs here tells anybody outside about it.
@@ -99,6 +101,7 @@ def airflow(
         roles = ",".join(f"{name}:{role}" for name, role in {USER: "admin", **users}.items())
         environment["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"] = roles
         environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"  # standalone asks it
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PACKAGE.parent), environment.get("PYTHONPATH")]))
         environment |= {"FORECASTING_CONF": str(conf.resolve()), "FORECASTING_SCHEDULE": "on" if clock else "off"}
         with (home / "standalone.log").open("wb") as log:
             process = start([str(Path(sys.executable).with_name("airflow")), "standalone"], environment, log)
@@ -181,6 +184,13 @@ def _dags() -> Path:
     )
 
 
+def _plugins() -> dict[str, str]:
+    """Where the planner's page is found, in an environment that was built before it had its entry point."""
+    if any(one.name == "forecasts" for one in entry_points(group="airflow.plugins")):
+        return {}
+    return {"AIRFLOW__CORE__PLUGINS_FOLDER": str(PACKAGE / "planner" / "airflow_plugins")}
+
+
 def _settings(home: Path, url: str, ports: tuple[int, int, int]) -> dict[str, str]:
     """Airflow's configuration as environment."""
     bundle = {
@@ -209,7 +219,7 @@ def _settings(home: Path, url: str, ports: tuple[int, int, int]) -> dict[str, st
         # Idle OpenMP threads that spin make two trainings on two cores five times slower.
         "OMP_WAIT_POLICY": "PASSIVE",
         "PYTHONWARNINGS": "ignore",
-    }
+    } | _plugins()
 
 
 def _wait_healthy(running: Airflow, patience: float) -> None:

@@ -26,6 +26,7 @@ from forecasting.sections import DemoSettings, SqlSource
 from forecasting.settings import Settings
 from forecasting.sources.demo_day import LATE_DAYS, dates_of, live
 from forecasting.sources.demo_facts import REGIONS, named_days
+from forecasting.sources.demo_stock import stock
 from forecasting.sources.demo_world import World
 
 BATCH = 50_000  # rows inserted at a time
@@ -49,8 +50,18 @@ PRICES = _table(SHOP, "prices", sku=sa.Text, shop=sa.Text, valid_from=sa.Date, p
 HOLIDAYS = _table(SHOP, "holidays", day=sa.Date, name=sa.Text)
 STOCK_LEVELS = _table(SHOP, "stock_levels", day=sa.Date, shop=sa.Text, sku=sa.Text, on_hand=sa.Integer)
 WEATHER = _table(SHOP, "weather", day=sa.Date, region=sa.Text, temperature=sa.Float)
+STOCK_POSITIONS = _table(
+    SHOP, "stock_positions", day=sa.Date, shop=sa.Text, sku=sa.Text, on_hand=sa.Integer, on_order=sa.Integer,
+    lead_time=sa.Integer, pack_size=sa.Integer, minimum_order=sa.Integer,
+)  # fmt: skip
 DEMAND = _table(TRUTH, "truth", day=sa.Date, shop=sa.Text, sku=sa.Text, demand=sa.Integer, expected=sa.Float)
-for _column in (TRANSACTIONS.c.recorded_at, TRANSACTIONS.c.sold_at, STOCK_LEVELS.c.day, DEMAND.c.day):
+for _column in (
+    TRANSACTIONS.c.recorded_at,
+    TRANSACTIONS.c.sold_at,
+    STOCK_LEVELS.c.day,
+    STOCK_POSITIONS.c.day,
+    DEMAND.c.day,
+):
     sa.Index(f"{_column.table.name}_{_column.name}", _column)
 
 
@@ -66,6 +77,7 @@ class Nightly:
 NIGHTLY = (
     Nightly(TRANSACTIONS, "recorded_at"),
     Nightly(STOCK_LEVELS, "day"),
+    Nightly(STOCK_POSITIONS, "day"),
     Nightly(WEATHER, "day"),
     Nightly(ITEMS, "launched", LAUNCH_AHEAD),
     Nightly(PROMOTIONS, "start", AHEAD),
@@ -98,6 +110,7 @@ def advance(settings: Settings, day: date) -> None:
     world, number = World.make(section(settings)), day.toordinal()
     rows = _rows(world, number, number, since=number)
     with opened(shop_url(settings)) as connection:
+        SHOP.create_all(connection)  # tables that a shop of an earlier version lacks
         for nightly in NIGHTLY:
             first = datetime.combine(day + timedelta(days=nightly.lead), datetime.min.time())
             _replace(connection, nightly.table, nightly.column, first, rows[nightly.table.name])
@@ -139,9 +152,17 @@ def _rows(world: World, start: int, end: int, since: int | None) -> dict[str, pd
     rows = {"transactions": lines} | _planned(world, start, end, since)
     known_that_day = {
         "stock_levels": history.stock_levels, "weather": weather.assign(temperature=temperature.ravel()),
-        "truth": history.truth,
+        "truth": history.truth, "stock_positions": _stock(world, end),
     }  # fmt: skip
     return rows | {name: frame[frame["day"] >= first] for name, frame in known_that_day.items()}
+
+
+def _stock(world: World, day: int) -> pd.DataFrame:
+    """Of the last day only: nobody asks what was on the shelves before."""
+    rows = stock(world, day)
+    names = {"shop": world.shops["shop"], "sku": world.items["sku"]}
+    texts = {name: values.to_numpy(dtype=object)[rows[name]] for name, values in names.items()}
+    return rows.assign(day=dates_of(np.full(len(rows), day)), **texts)
 
 
 def _planned(world: World, start: int, end: int, since: int | None) -> dict[str, pd.DataFrame]:

@@ -35,7 +35,7 @@ SEASON = 91  # days between rounds of price changes
 KNOT = 42  # days between the knots of the slow drift of demand
 OFFER = ("item", "shop", "start", "end", "discount")
 CHANGE = ("item", "day", "factor")
-WORLD, DRIFT, PROMOTION, PRICE, STOCKOUT, WEATHER, DAY = range(7)  # topics of draws
+WORLD, DRIFT, PROMOTION, PRICE, STOCKOUT, WEATHER, DAY, STOCK = range(8)  # topics of draws
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class World:
         """The business that a seed stands for."""
         cutoff = date.fromisoformat(demo.first_cutoff).toordinal()
         first = cutoff - demo.days + 1
-        draw = _generator(demo.seed, WORLD)
+        draw = generator(demo.seed, WORLD)
         shops, items = shops_table(demo.stores, draw), items_table(demo.items, draw)
         slow = np.arange(demo.items) % 3 == 2
         launched, delisted = lives(demo.items, first, cutoff, draw)
@@ -101,7 +101,7 @@ class World:
         return rows[rows["start"].between(start, end)].reset_index(drop=True)
 
     def _promotions_of(self, block: int) -> pd.DataFrame:
-        draw = _generator(self.seed, PROMOTION, block)
+        draw = generator(self.seed, PROMOTION, block)
         shops, items = self.shape
         chosen = np.flatnonzero(draw.random(items) < np.where(self.slow, 0.06, 0.16))
         # Promotions begin on a Thursday; ordinal 4 was one.
@@ -151,7 +151,7 @@ class World:
         return range(self.first // SEASON + 1, end // SEASON + 1)
 
     def _changes_of(self, block: int) -> pd.DataFrame:
-        draw = _generator(self.seed, PRICE, block)
+        draw = generator(self.seed, PRICE, block)
         items = self.shape[1]
         rows = pd.DataFrame({"item": np.arange(items), "day": block * SEASON + draw.integers(0, SEASON, items)})
         changes = rows.assign(factor=np.round(draw.uniform(0.93, 1.10, items), 3))
@@ -163,7 +163,7 @@ class World:
         """First day (something may still be sold), and any day, that a series is out of stock."""
         starts, outs = np.zeros((len(days), *self.shape), bool), np.zeros((len(days), *self.shape), bool)
         for block in range((int(days[0]) - BLOCK) // BLOCK, int(days[-1]) // BLOCK + 1):
-            draw = _generator(self.seed, STOCKOUT, block)
+            draw = generator(self.seed, STOCKOUT, block)
             chosen = draw.random(self.shape) < 0.07
             start = block * BLOCK + draw.integers(0, BLOCK, self.shape)
             end = start + np.minimum(draw.geometric(0.35, self.shape), 10)
@@ -205,12 +205,12 @@ class World:
         """Normal draws at knots every `step` days, and a straight line between them."""
         knot, part = divmod(day, step)
         size = int(np.prod(shape))
-        here, there = (_generator(self.seed, topic, at, size).normal(0, deviation, shape) for at in (knot, knot + 1))
+        here, there = (generator(self.seed, topic, at, size).normal(0, deviation, shape) for at in (knot, knot + 1))
         return np.asarray(here + (there - here) * (part / step))
 
     def demand(self, day: int, expected: Numbers) -> tuple[NDArray[np.int64], np.random.Generator]:
         """Units wanted on one day, (shops, items), and the generator for everything else that happens that day."""
-        draw = _generator(self.seed, DAY, day)
+        draw = generator(self.seed, DAY, day)
         spread = draw.gamma(20.0, 1 / 20.0, self.shape)
         fast = draw.poisson(expected * spread)
         units = 1 + draw.poisson(np.broadcast_to(self.lump, self.shape))
@@ -218,5 +218,6 @@ class World:
         return np.where(self.slow, slow, fast).astype(np.int64), draw
 
 
-def _generator(seed: int, *key: int) -> np.random.Generator:
+def generator(seed: int, *key: int) -> np.random.Generator:
+    """Draws of a topic, and of a day or block of days."""
     return np.random.default_rng([seed, *key])

@@ -45,6 +45,10 @@ SHAPES: Mapping[str, Shape] = {
     "promotions": Shape(("item",), ("store", "value"), either=(("ds",), ("start", "end"))),
     "events": Shape(("ds", "event")),
     "stock": Shape(("item", "ds"), ("store",), either=(("in_stock",), ("on_hand",))),
+    "inventory": Shape(
+        ("item", "ds", "on_hand"),
+        ("store", "on_order", "lead_time", "review", "service_level", "pack_size", "minimum_order"),
+    ),
 }
 
 

@@ -56,6 +56,8 @@ def tables(lake: Lake, settings: Settings, panel: Panel, where: int) -> dict[str
     last = pd.Timestamp(panel.frequency.end(panel.future(settings.panel.horizon)[-1]))
     found = {}
     for name, version in snapshot.versions.items():
+        if name == "inventory":
+            continue  # no forecast is made from it
         mine = _among(lake, snapshot.id, name, **keys)
         if name == "signals" and len(mine):
             mine = _signals(mine, settings, panel, series)

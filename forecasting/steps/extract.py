@@ -16,7 +16,7 @@ from forecasting.data.blocks import lean
 from forecasting.data.build import build_panel
 from forecasting.data.frequency import Frequency
 from forecasting.data.gates import gates, shrunk
-from forecasting.data.lake_tables import EVENTS, PRICES, PROMOTIONS, SIGNALS, STOCK
+from forecasting.data.lake_tables import EVENTS, INVENTORY, PRICES, PROMOTIONS, SIGNALS, STOCK
 from forecasting.data.pieces import Pieces
 from forecasting.data.quality import Known, goes_on_until, screen_attributes, screen_by_item, screen_sales, screen_table
 from forecasting.data.sieve import Screened
@@ -150,7 +150,7 @@ def _read_others(settings: Settings, cutoff: date, night: _Night, lake: Lake, te
     for name in settings.source_tables():
         if name == "sales":
             continue
-        clean, read = _read_other(settings, name, last, night)
+        clean, read = _read_other(settings, name, (cutoff, last), night)
         if name.startswith("signal_"):
             signals.append(clean)
         else:
@@ -160,8 +160,15 @@ def _read_others(settings: Settings, cutoff: date, night: _Night, lake: Lake, te
         night.tables["signals"] = pd.concat(signals, ignore_index=True)
 
 
-def _read_other(settings: Settings, name: str, last: pd.Timestamp, night: _Night) -> tuple[pd.DataFrame, int]:
-    """Clean rows of one table, and the number of rows read. last: day after which no promotion is followed."""
+def _read_other(
+    settings: Settings, name: str, days: tuple[date, pd.Timestamp], night: _Night
+) -> tuple[pd.DataFrame, int]:
+    """Clean rows of one table, and the number of rows read. days: the cutoff; the last that promotions are followed."""
+    cutoff, last = days
+    if name == "inventory":
+        raw = open_source(settings, name).read(cutoff - timedelta(days=_stock_days(settings)), cutoff)
+        clean = night.take(name, screen_table(raw, name, INVENTORY))
+        return canonical.newest(clean, pd.Timestamp(cutoff)), len(raw)
     raw = open_source(settings, name).read(None, None)
     if name in ("items", "stores"):
         return night.take(name, screen_attributes(raw, name, name.removesuffix("s"))), len(raw)
@@ -169,6 +176,9 @@ def _read_other(settings: Settings, name: str, last: pd.Timestamp, night: _Night
         declared = next(one for one in settings.extract.signals if f"signal_{one.name}" == name)
         return night.take(name, screen_table(canonical.signal(raw, declared), name, SIGNALS)), len(raw)
     if name == "stock":
+        if "on_hand" in raw and settings.planning and not settings.extract.inventory:
+            on_hand = screen_table(raw, name, INVENTORY).clean  # its broken rows are those of `stock`
+            night.tables["inventory"] = canonical.newest(on_hand, pd.Timestamp(cutoff))
         clean = night.take(name, screen_table(canonical.stock(raw), name, STOCK))
         return canonical.out_of_stock(clean), len(raw)
     target = {"prices": PRICES, "promotions": PROMOTIONS, "events": EVENTS}[name]
@@ -178,6 +188,10 @@ def _read_other(settings: Settings, name: str, last: pd.Timestamp, night: _Night
     if "item" not in rows[0]:
         return night.take(name, screen(rows.pop())), read
     return night.take(name, screen_by_item(rows.pop(), screen, PART)), read
+
+
+def _stock_days(settings: Settings) -> int:
+    return settings.planning.stock_days if settings.planning else 0
 
 
 def _keys(night: _Night) -> tuple[frozenset[str] | None, frozenset[str] | None]:

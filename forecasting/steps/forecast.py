@@ -21,9 +21,10 @@ from forecasting.errors import PublishError, SettingsError, some
 from forecasting.models.blend import Blend
 from forecasting.models.calibrations import Calibrations
 from forecasting.settings import Settings
-from forecasting.steps import vintage
+from forecasting.steps import overrides, vintage
 from forecasting.steps.run import Run, now, record, whole_periods
 from forecasting.steps.serving import loaded, servable
+from forecasting.stores.alone import alone
 from forecasting.stores.changes import Change, Stream
 from forecasting.stores.lake import Lake
 from forecasting.stores.registry import Registry, Version
@@ -105,16 +106,18 @@ def publish(settings: Settings, cutoff: date, run: Run) -> dict[str, Any]:
             merged = _merged(warehouse, cutoff, lake.read_staged(cutoff, run.run_id))
             pieces = partial(iter, [merged])
         found = vintage.Gathered.of(panel, settings.panel.horizon, run.run_id, pieces())
-        calibrations, origin = _calibrations(settings, found.version), found.origin(panel.snapshot, run.run_id)
+        calibrations, origin = calibrations_of(settings, found.version), found.origin(panel.snapshot, run.run_id)
         day = {"cutoff": pd.Timestamp(cutoff)}
-        warehouse.publish(
-            [
-                *_withdrawn(settings, warehouse, cutoff, origin),
-                Stream(FORECASTS, pieces(), day),
-                Stream(FORECAST_LEVELS, vintage.levels(calibrations, panel, found.mean, origin), day),
-                Stream(FORECAST_SUMS, vintage.sums(calibrations, panel, found.mean, origin), day),
-            ]
-        )
+        with alone(settings.warehouse, "override"):  # one that is taken meanwhile changes this vintage, not the last
+            warehouse.publish(
+                [
+                    *_withdrawn(settings, warehouse, cutoff, origin),
+                    Stream(FORECASTS, pieces(), day),
+                    Stream(FORECAST_LEVELS, vintage.levels(calibrations, panel, found.mean, origin), day),
+                    Stream(FORECAST_SUMS, vintage.sums(calibrations, panel, found.mean, origin), day),
+                    overrides.change(warehouse, panel, found.mean, run.run_id),
+                ]
+            )
         lake.clear_staged(cutoff, run.run_id)
         outcome.snapshot, outcome.rows = panel.snapshot, found.rows
         outcome.model_version = found.first_version
@@ -167,7 +170,7 @@ def _withdrawn(settings: Settings, warehouse: Warehouse, cutoff: date, origin: v
     return [Change(FORECASTS_WITHDRAWN, old, {"cutoff": pd.Timestamp(cutoff), "withdrawn_by": origin.run_id})]
 
 
-def _calibrations(settings: Settings, version: str) -> Calibrations:
+def calibrations_of(settings: Settings, version: str) -> Calibrations:
     """Of the model that made the newest rows of the vintage."""
     model = loaded(Registry(settings.mlflow), version)
     if not isinstance(model, Blend) or model.calibrations is None:

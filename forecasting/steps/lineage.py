@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
-from forecasting.data import tables
+from forecasting.data import planning_tables, tables
 from forecasting.data.lake_tables import LAKE as LAKE_TABLES
 from forecasting.data.schema import Table
 from forecasting.sections import SqlSource
@@ -27,7 +27,9 @@ from forecasting.stores.registry import Registry
 PORTS = {"postgres": 5432, "mysql": 3306, "mssql": 1433, "oracle": 1521}
 LAKE: Mapping[str, Table] = {table.name: table for table in LAKE_TABLES}
 READ: Mapping[str, tuple[Table, ...]] = {
-    "monitor": (tables.FORECASTS,),
+    "monitor": (tables.FORECASTS, planning_tables.OVERRIDDEN, planning_tables.OVERRIDES),
+    "override": (tables.FORECASTS,),
+    "replenish": (tables.FORECASTS, planning_tables.OVERRIDDEN),
     "drift": (tables.FORECAST_LEVELS,),
     "exceptions": (tables.FORECASTS, tables.SERIES_SCORES),
     "health": (tables.RUNS, tables.QUALITY, tables.SCORES, tables.MODEL_PROMOTIONS),
@@ -37,8 +39,22 @@ READ: Mapping[str, tuple[Table, ...]] = {
 WRITTEN: Mapping[str, tuple[Table, ...]] = {
     "extract": (tables.QUALITY, tables.QUARANTINE),
     "train": (tables.BACKTESTS, tables.JUDGEMENTS, tables.MODEL_PROMOTIONS),
-    "forecast": (tables.FORECASTS, tables.FORECAST_LEVELS, tables.FORECAST_SUMS, tables.FORECASTS_WITHDRAWN),
-    "monitor": (tables.SCORES, tables.SERIES_SCORES, tables.SCORE_TRENDS, tables.LOST_DEMAND),
+    "forecast": (
+        tables.FORECASTS,
+        tables.FORECAST_LEVELS,
+        tables.FORECAST_SUMS,
+        tables.FORECASTS_WITHDRAWN,
+        planning_tables.OVERRIDDEN,
+    ),
+    "monitor": (
+        tables.SCORES,
+        tables.SERIES_SCORES,
+        tables.SCORE_TRENDS,
+        tables.LOST_DEMAND,
+        planning_tables.OVERRIDE_SCORES,
+    ),
+    "override": (planning_tables.OVERRIDES, planning_tables.OVERRIDDEN),
+    "replenish": (planning_tables.REPLENISHMENT,),
     "shadow": (tables.JUDGEMENTS, tables.MODEL_PROMOTIONS),
     "approve": (tables.MODEL_PROMOTIONS,),
     "rollback": (tables.MODEL_PROMOTIONS,),

@@ -23,6 +23,7 @@ from forecasting.evaluation.series_scores import SeriesScores
 from forecasting.evaluation.trends import BEFORE, NEWEST, trends
 from forecasting.models.naive import SeasonalNaive
 from forecasting.settings import Settings
+from forecasting.steps import override_scores
 from forecasting.steps.quarantined import quarantined
 from forecasting.steps.run import Run, record, whole_periods
 from forecasting.steps.stockouts import Stockouts
@@ -67,6 +68,7 @@ def monitor(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -
             over_time = trends(past.whole(pd.concat([_earlier(warehouse, past), *scored]))).assign(**stamp)
             changes.append(Change(SERIES_SCORES, of_series, {"scored_at": stamp["scored_at"]}))
             changes.append(Change(SCORE_TRENDS, over_time, {"scored_at": stamp["scored_at"]}))
+            changes += override_scores.changes(warehouse, panel, past.actual, past.vintages, run)
             tell(f"{len(of_series):,} series scored")
         warehouse.publish(changes)
         outcome.rows = sum(len(table) for table in scored)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from forecasting.data import tables
+from forecasting.data import planning_tables, tables
 from forecasting.data.schema import Table
 from forecasting.settings import Settings
 from forecasting.steps.run import Run, now, record, whole_periods
@@ -20,11 +20,12 @@ from forecasting.stores.warehouse import Warehouse
 
 VINTAGE = (
     tables.FORECASTS, tables.FORECAST_LEVELS, tables.FORECAST_SUMS, tables.FORECASTS_WITHDRAWN, tables.LOST_DEMAND,
+    planning_tables.OVERRIDDEN, planning_tables.REPLENISHMENT,
 )  # fmt: skip
 RECORDS = (
     tables.RUNS, tables.QUALITY, tables.QUARANTINE, tables.BACKTESTS, tables.JUDGEMENTS, tables.SCORES,
     tables.SERIES_SCORES, tables.SCORE_TRENDS, tables.HEALTH, tables.DRIFT,
-    tables.EXCEPTIONS, tables.EXPLANATIONS,
+    tables.EXCEPTIONS, tables.EXPLANATIONS, planning_tables.OVERRIDE_SCORES,
 )  # fmt: skip
 YOUNG = timedelta(days=2)  # what was written since may belong to a backfill that still runs
 CHAMPIONS = 2  # newest ones: today's, and the one before that stands in for it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import platform
 import subprocess
 import time
@@ -59,7 +60,12 @@ class Outcome:
 
 @cache
 def code_version() -> str:
-    """Version of the package, and the commit with `+dirty` for uncommitted changes, where it runs from a checkout."""
+    """Version of the package, and the commit with `+dirty` for uncommitted changes, where it runs from a checkout.
+
+    An image has no git and no history: there FORECASTING_COMMIT says it.
+    """
+    if known := os.environ.get("FORECASTING_COMMIT"):
+        return f"{forecasting.__version__}+{known}"
     folder = Path(forecasting.__file__).parent
     try:
         described = subprocess.run(

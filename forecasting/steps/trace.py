@@ -14,7 +14,7 @@ from forecasting.data.tables import FORECASTS, MODEL_PROMOTIONS, RUNS
 from forecasting.errors import ArtifactError, TableError, some
 from forecasting.models.blend import Blend
 from forecasting.settings import Settings
-from forecasting.steps import behind
+from forecasting.steps import behind, overrides
 from forecasting.steps.rebuild import kept_or_rebuilt, rows_of
 from forecasting.steps.serving import loaded
 from forecasting.steps.vintage import NUMBERS
@@ -29,7 +29,8 @@ def trace(settings: Settings, unique_id: str, ds: date, cutoff: date | None = No
     Keys: forecast, snapshot, digest (its SHA-256), model_version, code, settings (digest), run, model, decisions, panel
     (kept, or built anew), sales and tables (every row that the features could be made from: steps/behind.py),
     covariates (of the day, by name), explanation (why this number, in units), digests (of the numbers, the rows and the
-    model), overrides. Raises TableError where no vintage has this series and day, naming what there is.
+    model), overrides (that the number went through, oldest first, with the final number). Raises TableError where no
+    vintage has this series and day, naming what there is.
     """
     warehouse, lake = Warehouse(settings.warehouse), Lake(settings.lake)
     row = _row(warehouse, unique_id, ds, cutoff)
@@ -62,7 +63,7 @@ def trace(settings: Settings, unique_id: str, ds: date, cutoff: date | None = No
             "sales": sales["digest"],
             **{name: table["rows_digest"] for name, table in tables.items()},
         },
-        "overrides": [],
+        "overrides": overrides.behind(warehouse, cutoff, unique_id, ds),
     }
 
 

@@ -1,6 +1,6 @@
 """The fast ways of many rows into and out of the warehouse's databases: COPY on PostgreSQL, tuples on SQLite.
 
-Frames go through Arrow, which knows a missing value in every type and reads and writes CSV at the speed of COPY.
+Frames go through Arrow, which knows a missing value in every type and reads CSV at the speed of COPY.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import pyarrow.csv as pa_csv
 import sqlalchemy as sa
 
 from forecasting.data.schema import Column, Table
+from forecasting.stores import binary
 
 ROWS = 20_000  # rows a batch: enough that a batch's fixed costs vanish, few enough that the server never waits long
 _ARROW = {
@@ -29,10 +30,16 @@ _ARROW = {
 _NULLABLE = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
 
 
-def insert(connection: sa.Connection, target: sa.Table, table: Table, frame: pd.DataFrame) -> None:
-    """Insert a checked frame, all columns of `table`, within the connection's transaction."""
-    write = _copy_in if connection.dialect.name == "postgresql" else _execute_many
-    write(connection, target, table, frame)
+def insert(connection: sa.Connection, target: sa.Table, table: Table, frame: pd.DataFrame, fresh: bool = False) -> None:
+    """Insert a checked frame, all columns of `table`, within the connection's transaction.
+
+    fresh: the target was made in this transaction, so that PostgreSQL may write its rows as if they were old: nobody
+    who reads them first, and no vacuum, has to mark them again.
+    """
+    if connection.dialect.name == "postgresql":
+        _copy_in(connection, target, table, frame, ", FREEZE" if fresh else "")
+    else:
+        _execute_many(connection, target, table, frame)
 
 
 def select(connection: sa.Connection, statement: sa.Select[Any], columns: Mapping[str, Column]) -> pd.DataFrame:
@@ -66,24 +73,18 @@ def _batches(table: Table, frame: pd.DataFrame) -> Iterator[pa.RecordBatch]:
 # ---------------------------------------------------------------- PostgreSQL
 
 
-def _copy_in(connection: sa.Connection, target: sa.Table, table: Table, frame: pd.DataFrame) -> None:
+def _copy_in(connection: sa.Connection, target: sa.Table, table: Table, frame: pd.DataFrame, how: str) -> None:
     quote = connection.dialect.identifier_preparer
     names = ", ".join(quote.quote(name) for name in table.columns)
-    options = pa_csv.WriteOptions(include_header=False)
+    kinds = [column.kind for column in table.columns.values()]
     with (
         _driver(connection).cursor() as cursor,
-        cursor.copy(f"COPY {quote.format_table(target)} ({names}) FROM STDIN (FORMAT csv)") as copy,
+        cursor.copy(f"COPY {quote.format_table(target)} ({names}) FROM STDIN (FORMAT binary{how})") as copy,
     ):
+        copy.write(binary.HEADER)
         for batch in _batches(table, frame):
-            buffer = pa.BufferOutputStream()
-            # A text is quoted and NULL is not, so that COPY tells an empty text from none.
-            pa_csv.write_csv(_decoded(batch), buffer, options)
-            copy.write(memoryview(buffer.getvalue()))
-
-
-def _decoded(batch: pa.RecordBatch) -> pa.RecordBatch:
-    arrays = [array.cast(pa.string()) if pa.types.is_dictionary(array.type) else array for array in batch.columns]
-    return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
+            copy.write(memoryview(binary.rows(batch.columns, kinds)))
+        copy.write(binary.TRAILER)
 
 
 def _copy_out(connection: sa.Connection, statement: sa.Select[Any], columns: Mapping[str, Column]) -> pa.Table:

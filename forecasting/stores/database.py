@@ -21,7 +21,7 @@ def address(text: str) -> sa.URL:
     except sa.exc.ArgumentError:
         raise StoreError(
             "warehouse.url is not a SQLAlchemy URL; it looks like sqlite:///var/warehouse.db or "
-            "postgresql://user@host:5432/database."
+            "postgresql://user@host:5432/database. An airflow-connection:// is for the tasks of Airflow."
         ) from None
     backend = "postgresql" if url.get_backend_name() == "postgres" else url.get_backend_name()
     if backend == "sqlite" and url.database and url.database != ":memory:":

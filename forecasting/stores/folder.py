@@ -85,8 +85,9 @@ class Folder:
             found = self.files.ls(self.at(*parts), detail=False)
         except FileNotFoundError:
             return []
-        names = (str(name).rstrip("/").rsplit("/", 1)[-1] for name in found)
-        return sorted(name for name in names if not name.startswith("."))
+        itself = self.at(*parts).split("://", 1)[-1]  # some S3 stores list an empty folder as its own content
+        paths = (path for path in (str(name).rstrip("/") for name in found) if path != itself)
+        return sorted(name for name in (path.rsplit("/", 1)[-1] for path in paths) if not name.startswith("."))
 
     def exists(self, *parts: str) -> bool:
         """Whether there is such a file."""

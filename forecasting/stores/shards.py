@@ -69,9 +69,8 @@ class Shards:
         """Places of the runs whose every shard was written by a moment."""
         cutoffs = [("staged", name) for name in self._folder.names("staged")]
         runs = [(*place, name) for place in cutoffs for name in self._folder.names(*place)]
-        return [
-            run for run in runs if all(self._folder.modified(*run, name) <= by for name in self._folder.names(*run))
-        ]
+        there = [(run, names) for run in runs if (names := self._folder.names(*run))]
+        return [run for run, names in there if all(self._folder.modified(*run, name) <= by for name in names)]
 
 
 def _place(cutoff: date, run_id: str) -> tuple[str, str, str]:

@@ -6,6 +6,7 @@ One set of SQLAlchemy tables for both databases, made from `data/tables.py`; man
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
@@ -15,24 +16,16 @@ from typing import Any
 import pandas as pd
 import psycopg
 import sqlalchemy as sa
-from sqlalchemy.engine.reflection import ObjectKind
 
-from forecasting.data.schema import Column, Table, View
-from forecasting.data.tables import FORECASTS, VIEWS, WAREHOUSE
+from forecasting.data.schema import Column, Table
+from forecasting.data.tables import FORECASTS, WAREHOUSE
+from forecasting.data.views import VIEWS, View
 from forecasting.errors import StoreError, some
 from forecasting.sections import WarehouseSettings
-from forecasting.stores import bulk, database
+from forecasting.stores import bulk, database, migrations, partitions, views
 from forecasting.stores.alone import lock_key
 from forecasting.stores.changes import Change, Stream, typed
-
-_TYPES: dict[str, Any] = {
-    "text": sa.Text(),
-    "date": sa.Date(),
-    "instant": sa.DateTime(timezone=True),
-    "integer": sa.BigInteger(),
-    "number": sa.Double(),
-    "flag": sa.Boolean(),
-}
+from forecasting.stores.relations import TYPES, relation
 
 
 class Warehouse:
@@ -43,22 +36,46 @@ class Warehouse:
         self._engine = database.engine(self._url)
         namespace = settings.namespace if self._engine.dialect.name == "postgresql" else None
         metadata = sa.MetaData(schema=namespace)
-        self._tables = {table.name: _relation(metadata, table) for table in tables}
-        self._metadata = metadata
-        self._created = False
+        self._tables = {table.name: relation(metadata, table) for table in tables}
+        self.metadata = metadata
+        self._created, self._whole = False, tables is WAREHOUSE
 
     def create(self) -> None:
-        """Create what is missing: schema, tables, columns, indexes, comments, views. Twice = once.
+        """Bring the database to this code's revision: schema, tables, indexes, comments, views. Twice = once.
 
-        Raises StoreError where a table lacks a column that may not be empty: its old rows have nothing to put there.
+        Processes that come at once wait for the first. Raises StoreError where a table cannot be brought to it, and
+        for a warehouse of a newer release.
         """
+        self.migrate()
+        self._created = True
+
+    def migrate(self, to: str = migrations.HEAD) -> tuple[str | None, str]:
+        """Bring the database to a revision, up or down; returns the one that it had (None: none) and that it has."""
         with self._begin() as connection:
-            missing = self._missing(connection)
-        if missing:
+            there = self._revision(connection)
+        if there != to:
             with self._begin(write=True) as connection:
                 self._lock(connection, "create")
-                self._add(connection, self._missing(connection))
-        self._created = True
+                there = self._revision(connection)
+                if there != to and self._whole:
+                    migrations.migrate(connection, self.metadata, to)
+                elif there != to:
+                    self._make(connection)
+        return there, to
+
+    def script(self, to: str = migrations.HEAD) -> str:
+        """The SQL that would bring the database from its revision to another one.
+
+        Raises StoreError for a warehouse from before revisions: what it lacks must be looked at.
+        """
+        with self._begin() as connection:
+            there = self._revision(connection)
+            if there is None and sa.inspect(connection).has_table(FORECASTS.name, schema=self.metadata.schema):
+                raise StoreError(
+                    "The warehouse is from before revisions. Number it first, which moves nothing: "
+                    "python -m forecasting migrate --to 0002 (release 0.2.0; 0001: release 0.1.0)"
+                )
+            return migrations.script(self._url, self.metadata, there, to)
 
     def read(self, table: Table, /, columns: Sequence[str] | None = None, **where: Any) -> pd.DataFrame:
         """Rows in the order of the key, with the types that the table says.
@@ -69,11 +86,14 @@ class Warehouse:
         return self._read(self._relation(table), table, columns, where)
 
     def latest(self, columns: Sequence[str] | None = None, of: Table = FORECASTS, **where: Any) -> pd.DataFrame:
-        """Rows of the view over a table, by default of `forecasts_latest`, the newest published vintage."""
+        """Rows of the view over the newest of a table, by default of `forecasts_latest`, with the table's columns."""
         view = next(one for one in VIEWS if one.table is of)
-        columns_of_view = [sa.column(column.name, column.type) for column in self._relation(of).columns]
-        relation = sa.table(view.name, *columns_of_view, schema=self._metadata.schema)
-        return self._read(relation, of, columns, where)
+        return self.view(view, list(of.columns) if columns is None else columns, **where)
+
+    def view(self, view: View, columns: Sequence[str] | None = None, **where: Any) -> pd.DataFrame:
+        """Rows of a view in the order of its key; `where` as in `read`."""
+        columns_of_view = [sa.column(name, TYPES[one.kind]) for name, one in view.columns.items()]
+        return self._read(sa.table(view.name, *columns_of_view, schema=self.metadata.schema), view, columns, where)
 
     def cutoffs(self, before: date | None = None, most: int | None = None) -> list[date]:
         """Cutoffs of the published vintages, newest first; only those before a day, and at most so many, if given."""
@@ -81,6 +101,9 @@ class Warehouse:
         cutoff = self._relation(FORECASTS).columns["cutoff"]
         found: list[date] = []
         with self._begin() as connection:
+            if partitions.divided(connection, self._relation(FORECASTS)):
+                days = partitions.cutoffs(connection, self._relation(FORECASTS))
+                return list(itertools.islice((day for day in days if before is None or day < before), most))
             # One seek in the key's index a vintage; DISTINCT would walk over every row of every vintage.
             while most is None or len(found) < most:
                 newest = sa.select(sa.func.max(cutoff))
@@ -110,11 +133,19 @@ class Warehouse:
             # Writers of the same partition come one after the other; sorted, so that no two wait for each other.
             for name in sorted({f"{change.table.name} {sorted(change.partition.items())}" for change in checked}):
                 self._lock(connection, name)
+            staged = []
             for change in checked:
                 relation = self._relation(change.table)
+                if partitions.divided(connection, relation):
+                    cutoff = change.partition["cutoff"]
+                    staged.append(partitions.stage(connection, relation, change.table, cutoff, change.frames))
+                    continue
                 connection.execute(sa.delete(relation).where(*_conditions(relation, change.table, change.partition)))
                 for frame in change.frames:
                     bulk.insert(connection, relation, change.table, frame)
+            # Last of all, and in one order for all writers: from here on readers may have to wait.
+            for one in sorted(staged, key=lambda one: one.relation.name):
+                partitions.swap(connection, one)
 
     def distinct(self, table: Table, columns: Sequence[str], **where: Any) -> pd.DataFrame:
         """The different values that columns of a table have together, sorted; `where` as in `read`."""
@@ -144,11 +175,14 @@ class Warehouse:
                 conditions = list(_conditions(relation, table, wanted))
                 if not conditions:
                     raise StoreError(f"Rows of table {table.name} are only removed by the value of a column.")
+                if partitions.divided(connection, relation) and set(wanted) == {"cutoff"}:
+                    rows += partitions.remove(connection, relation, pd.Timestamp(wanted["cutoff"]).date())
+                    continue
                 rows += connection.execute(sa.delete(relation).where(*conditions)).rowcount
         return rows
 
     def _read(
-        self, relation: sa.FromClause, table: Table, columns: Sequence[str] | None, where: Mapping[str, Any]
+        self, relation: sa.FromClause, table: Table | View, columns: Sequence[str] | None, where: Mapping[str, Any]
     ) -> pd.DataFrame:
         wanted = _known(table, table.columns if columns is None else columns)
         self._ensure()
@@ -167,65 +201,21 @@ class Warehouse:
         if not self._created:
             self.create()
 
-    def _missing(self, connection: sa.Connection) -> list[sa.Table | sa.Column[Any] | str]:
-        """Tables, columns of tables, and names of views that the database lacks."""
-        inspector, namespace = sa.inspect(connection), self._metadata.schema
-        there = inspector.get_multi_columns(schema=namespace, kind=ObjectKind.ANY)
-        columns = {name: {column["name"] for column in found} for (_, name), found in there.items()}
-        missing: list[sa.Table | sa.Column[Any] | str] = []
-        for name, relation in self._tables.items():
-            if name not in columns:
-                missing.append(relation)
-            else:
-                missing += [column for column in relation.columns if column.name not in columns[name]]
-        return missing + [view.name for view in self._views() if view.name not in columns]
+    def _revision(self, connection: sa.Connection) -> str | None:
+        return migrations.revision(connection, self.metadata) if self._whole else None
 
-    def _add(self, connection: sa.Connection, missing: Sequence[sa.Table | sa.Column[Any] | str]) -> None:
-        if self._metadata.schema:
-            connection.execute(sa.schema.CreateSchema(self._metadata.schema, if_not_exists=True))
-        self._metadata.create_all(connection)
-        for column in missing:
-            if isinstance(column, sa.Column):
-                self._add_column(connection, column)
-        for view in self._views() if missing else ():
-            self._create_view(connection, view)
-
-    def _add_column(self, connection: sa.Connection, column: sa.Column[Any]) -> None:
-        if not column.nullable:
-            raise StoreError(
-                f"Table {column.table.name} of the warehouse is older than this code: it lacks column {column.name}, "
-                "which may not be empty. Nothing was changed. Rename the table, or start a new warehouse "
-                "(warehouse.url, warehouse.schema), and publish again."
-            )
-        table = connection.dialect.identifier_preparer.format_table(column.table)
-        definition = sa.schema.CreateColumn(column).compile(dialect=connection.dialect)
-        connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN {definition}")
-        if connection.dialect.supports_comments:
-            connection.execute(sa.schema.SetColumnComment(column))
-
-    def _views(self) -> list[View]:
-        return [view for view in VIEWS if view.table.name in self._tables]
-
-    def _create_view(self, connection: sa.Connection, view: View) -> None:
-        relation = self._tables[view.table.name]
-        other = relation.alias("others")
-        newest = sa.select(sa.func.max(other.columns["cutoff"]))
-        newest = newest.where(*(other.columns[name] == relation.columns[name] for name in view.each))
-        statement = sa.select(relation).where(
-            relation.columns["cutoff"] == newest.correlate(relation).scalar_subquery()
-        )
-        preparer = connection.dialect.identifier_preparer
-        quoted = preparer.format_table(sa.table(view.name, schema=self._metadata.schema))
-        body = statement.compile(dialect=connection.dialect)
-        connection.exec_driver_sql(f"DROP VIEW IF EXISTS {quoted}")
-        connection.exec_driver_sql(f"CREATE VIEW {quoted} AS {body}")
-        if connection.dialect.supports_comments:
-            connection.exec_driver_sql(f"COMMENT ON VIEW {quoted} IS '{view.about}'")
+    def _make(self, connection: sa.Connection) -> None:
+        """Tables that are not those of a release: what is missing of them, and the views over them."""
+        if self.metadata.schema:
+            connection.execute(sa.schema.CreateSchema(self.metadata.schema, if_not_exists=True))
+        self.metadata.create_all(connection)
+        for view in views.views(self._tables):
+            views.create(connection, view, self._tables, self.metadata.schema)
 
     def _lock(self, connection: sa.Connection, name: str) -> None:
         """Hold a name until the transaction ends. In SQLite a writer holds the whole file already."""
         if connection.dialect.name == "postgresql":
-            key = lock_key(f"{self._metadata.schema} {name}")
+            key = lock_key(f"{self.metadata.schema} {name}")
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
 
     @contextlib.contextmanager
@@ -251,7 +241,9 @@ class Warehouse:
         )
 
 
-def _conditions(relation: sa.FromClause, table: Table, where: Mapping[str, Any]) -> Iterator[sa.ColumnElement[bool]]:
+def _conditions(
+    relation: sa.FromClause, table: Table | View, where: Mapping[str, Any]
+) -> Iterator[sa.ColumnElement[bool]]:
     for name, column in _known(table, where).items():
         wanted, target = where[name], relation.columns[name]
         if isinstance(wanted, Collection) and not isinstance(wanted, str):
@@ -260,34 +252,8 @@ def _conditions(relation: sa.FromClause, table: Table, where: Mapping[str, Any])
             yield target == typed(column, wanted)  # None becomes IS NULL
 
 
-def _known(table: Table, names: Collection[str]) -> dict[str, Column]:
+def _known(table: Table | View, names: Collection[str]) -> dict[str, Column]:
     unknown = [name for name in names if name not in table.columns]
     if unknown:
         raise StoreError(f"Table {table.name} has no column {some(unknown)}; it has: {some(table.columns, 40)}.")
     return {name: table.columns[name] for name in names}
-
-
-def _relation(metadata: sa.MetaData, table: Table) -> sa.Table:
-    columns = [
-        sa.Column(
-            name,
-            _TYPES[column.kind],
-            primary_key=name in table.key,
-            autoincrement=False,
-            nullable=column.null,
-            comment=f"{column.about} ({column.unit})" if column.unit else column.about,
-        )
-        for name, column in table.columns.items()
-    ]
-    relation = sa.Table(
-        table.name,
-        metadata,
-        *columns,
-        sa.PrimaryKeyConstraint(*table.key),
-        comment=table.about,
-        sqlite_with_rowid=False,  # rows lie in the order of the key: a file a fifth smaller, a vintage lies together
-    )
-    if {"cutoff", "unique_id"} <= set(table.key):
-        # One series through all its vintages; the key itself serves one vintage at a time.
-        sa.Index(f"{table.name}_by_series", relation.columns["unique_id"], relation.columns["cutoff"])
-    return relation

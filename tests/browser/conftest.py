@@ -50,8 +50,8 @@ def shop(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(scope="session")
 def server(shop: Shop) -> Iterator[Airflow]:
-    """A running Airflow over the shop, its DAGs found: `lead` and `other` may run DAGs, `lead` may approve."""
-    users = {"lead": "op", "other": "op"}
+    """A running Airflow over the shop, its DAGs found: all but `guest` may run DAGs, `lead` may approve."""
+    users = {"lead": "op", "other": "op", "ana": "user", "guest": "viewer"}
     with airflow(shop.path.parent / "airflow", shop.path, clock=False, users=users) as running:
         client = Client(running)
         client.wait_for(("extract", "train", "approve", "forecast", "monitor", "rollback"))

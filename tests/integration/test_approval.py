@@ -11,7 +11,9 @@ from forecasting.data.tables import FORECASTS_WITHDRAWN, MODEL_PROMOTIONS
 from forecasting.launcher.client import Client
 from forecasting.launcher.server import airflow
 from forecasting.stores.warehouse import Warehouse
+from tests import access
 from tests.airflows import PENDING, Person, plain_environment, until, versions, week_old_shop
+from tests.outbound import guarded, outside
 
 
 @pytest.fixture(autouse=True)
@@ -20,9 +22,12 @@ def environment() -> Iterator[None]:
         yield
 
 
-def test_approved_by_rest_and_rolled_back_by_its_dag(tmp_path: Path) -> None:
+def test_approved_by_rest_and_rolled_back_by_its_dag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, settings, last = week_old_shop(tmp_path, hours=1)
-    with airflow(path.parent / "airflow", path, clock=False, users={"lead": "op", "other": "op"}) as server:
+    for name, value in guarded(tmp_path / "connections.log").items():
+        monkeypatch.setenv(name, value)
+    users = {"lead": "op", "other": "op", **access.USERS}
+    with airflow(path.parent / "airflow", path, clock=False, users=users) as server:
         client = Client(server)
         client.wait_for(("extract", "train", "approve", "forecast", "monitor", "rollback"))
         client.make_pool("training", 1)
@@ -48,6 +53,9 @@ def test_approved_by_rest_and_rolled_back_by_its_dag(tmp_path: Path) -> None:
         back = decided.loc[("1", "rolled_back")]
         assert (back["by"], back["reason"]) == ("admin", "purchasing changed its mind")
         assert set(Warehouse(settings.warehouse).read(FORECASTS_WITHDRAWN)["model_version"]) == {"1", "2"}
+        access.check(server)
+        access.check_silence(server)
+    assert outside(tmp_path / "connections.log") == []
 
 
 def test_without_an_answer_in_time_the_champion_stays(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from forecasting.data.panel import Panel
 from forecasting.errors import CutoffError, StoreError
 from forecasting.sections import LakeSettings
 from forecasting.stores import frames
+from forecasting.stores.folder import Folder
 from forecasting.stores.lake import Lake
 from tests.data.test_totals import same as same_numbers
 from tests.panels import panel_of, seasonal_panel
@@ -480,3 +481,15 @@ def test_a_bucket_is_a_lake(bucket: dict[str, str]):
     lake.clear_staged(MONDAY, RUN)
     with pytest.raises(StoreError, match="Nothing is staged"):
         lake.read_staged(MONDAY, RUN)
+
+
+def test_an_emptied_folder_that_the_store_still_lists_is_empty(bucket: dict[str, str]):
+    lake = Lake(LakeSettings(path="s3://lake/emptied", options=bucket))
+    lake.write_staged(MONDAY, RUN, 0, shard(0))
+    folder = Folder.of(LakeSettings(path="s3://lake/emptied", options=bucket))
+    (cutoff,) = folder.names("staged")
+    (run,) = folder.names("staged", cutoff)
+    folder.remove("staged", cutoff, run)
+    folder.files.pipe_file(f"lake/emptied/staged/{cutoff}/{run}/", b"")  # what SeaweedFS leaves of it
+    assert folder.names("staged", cutoff, run) == []
+    assert lake.remove_made(datetime.now(UTC) + timedelta(days=1)) == []

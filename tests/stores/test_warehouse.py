@@ -8,9 +8,11 @@ import sqlalchemy as sa
 
 from forecasting.data.schema import Column, Table
 from forecasting.data.tables import BACKTESTS, FORECASTS, QUALITY, RUNS, WAREHOUSE
+from forecasting.data.views import VIEWS
 from forecasting.errors import StoreError, TableError
 from forecasting.sections import WarehouseSettings
 from forecasting.stores.changes import Change, Stream
+from forecasting.stores.migrations import NUMBERED
 from forecasting.stores.warehouse import Warehouse
 
 CUTOFF = date(2026, 6, 30)
@@ -237,8 +239,8 @@ def test_create_twice_makes_all_tables_once_with_comments(warehouse_settings):
     engine = sa.create_engine(warehouse_settings.url)
     inspector = sa.inspect(engine)
     schema = warehouse_settings.namespace
-    assert set(inspector.get_table_names(schema=schema)) == {table.name for table in WAREHOUSE}
-    assert sorted(inspector.get_view_names(schema=schema)) == ["forecasts_latest", "health_latest"]
+    assert set(inspector.get_table_names(schema=schema)) == {NUMBERED, *(table.name for table in WAREHOUSE)}
+    assert sorted(inspector.get_view_names(schema=schema)) == sorted(view.name for view in VIEWS)
     assert inspector.get_pk_constraint("forecasts", schema=schema)["constrained_columns"] == list(FORECASTS.key)
     if engine.dialect.supports_comments:
         comments = {column["name"]: column["comment"] for column in inspector.get_columns("forecasts", schema=schema)}

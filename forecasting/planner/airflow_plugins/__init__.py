@@ -1,0 +1,1 @@
+"""A folder for AIRFLOW__CORE__PLUGINS_FOLDER."""

@@ -1,0 +1,77 @@
+"""Plans: overrides that people made and what came of them, and what to order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from forecasting.data.hierarchy import SERIES
+from forecasting.data.planning_tables import OVERRIDDEN, OVERRIDE_SCORES, REPLENISHMENT
+from forecasting.planner.queries.series import matching
+from forecasting.planner.store import Store, Vintage
+from forecasting.steps.overrides import listed
+
+ORDERS = ("money", "order", "stock_out", "risk", "unique_id")
+
+
+def overrides(store: Store, vintage: Vintage, every: bool) -> list[dict[str, Any]]:
+    """Overrides, newest first, each with what it makes of the newest vintage: before and after, units in all.
+
+    every: also those that were withdrawn or have expired.
+    """
+    found = listed(store.settings, active=not every)
+    if not every:
+        found = found[found["expires"].isna() | (found["expires"] >= vintage.day)]
+    rows = store.warehouse.read(OVERRIDDEN, ["name", "ds", "mean", "override", "ids"], cutoff=vintage.day, level=SERIES)
+    through = rows.assign(id=rows["ids"].str.split(" ")).explode("id")
+    sums = through.groupby("id")[["mean", "override"]].sum()
+    series = through.groupby("id")["name"].nunique()
+    found["before"], found["after"] = found["id"].map(sums["mean"]), found["id"].map(sums["override"])
+    found["series"] = found["id"].map(series).fillna(0).astype(int)
+    return [{str(name): value for name, value in row.items()} for row in found.to_dict("records")]
+
+
+def changed(store: Store, vintage: Vintage, level: str, name: str) -> pd.DataFrame:
+    """What overrides make of one series or total: rows of OVERRIDDEN of the newest vintage."""
+    return store.warehouse.read(OVERRIDDEN, cutoff=vintage.day, level=level, name=name)
+
+
+def worth(store: Store) -> pd.DataFrame:
+    """What overrides were worth as of the newest night that counted: rows of OVERRIDE_SCORES."""
+    nights = store.warehouse.distinct(OVERRIDE_SCORES, ["scored_at"])
+    if nights.empty:
+        return pd.DataFrame(columns=list(OVERRIDE_SCORES.columns))
+    return store.warehouse.read(OVERRIDE_SCORES, scored_at=nights["scored_at"].iloc[-1])
+
+
+def orders(store: Store, vintage: Vintage) -> int:
+    """Series that the night proposes to order."""
+    found = store.warehouse.read(REPLENISHMENT, ["order"], cutoff=vintage.day)["order"]
+    return int((found > 0).sum())
+
+
+def proposals(store: Store, vintage: Vintage, wanted: Mapping[str, str], by: str) -> pd.DataFrame:
+    """Rows of REPLENISHMENT of the vintage with attributes, price and money (order x price); what needs most first.
+
+    wanted: attributes and classes by name, abc, xyz, and `only` = order for those with something to order. Raises
+    KeyError for what there is not.
+    """
+    rows = store.warehouse.read(REPLENISHMENT, cutoff=vintage.day)
+    own = {name: value for name, value in wanted.items() if name in ("abc", "xyz", "status")}
+    catalogue = store.catalogue(vintage)
+    others = {name: value for name, value in wanted.items() if name not in own and name != "only"}
+    known = matching(catalogue, "", others).set_index("unique_id")
+    rows = rows[rows["unique_id"].isin(known.index)]
+    for name, value in own.items():
+        rows = rows[rows[name] == value]
+    if wanted.get("only") == "order":
+        rows = rows[rows["order"] > 0]
+    rows = rows.assign(**{name: rows["unique_id"].map(known[name]) for name in catalogue.attributes})
+    rows["price"] = rows["unique_id"].map(known["price"]).astype(float) if "price" in known else float("nan")
+    rows["money"] = rows["order"] * rows["price"]
+    if by == "money" and rows["money"].isna().all():
+        by = "order"
+    rising = by in ("stock_out", "unique_id")
+    return rows.sort_values([by, "unique_id"], ascending=[rising, True], na_position="last", ignore_index=True)

@@ -1,0 +1,130 @@
+"""Today: is last night's forecast there, fresh and healthy, and which series need a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+import pandas as pd
+
+from forecasting.data.nights import cutoff_of, promised
+from forecasting.data.tables import ALERTS, HEALTH, MODEL_PROMOTIONS, QUALITY, RUNS, SCORES
+from forecasting.planner.queries.models import waiting
+from forecasting.planner.queries.plans import orders
+from forecasting.planner.store import Store, Vintage
+
+GOOD, LOOK, ACT = "good", "look", "act"
+
+
+@dataclass(frozen=True)
+class Card:
+    """One answer: about what, how it stands (good, look or act), and the facts behind it."""
+
+    about: str
+    state: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def today(store: Store, scheduled: bool, now: datetime | None = None) -> dict[str, Any]:
+    """Cards, open alerts and breached signs. scheduled: nights start by the clock, so that one may be missing.
+
+    Without a vintage only the card `forecast` is there.
+    """
+    vintage = store.vintage()
+    if vintage is None:
+        return {"vintage": None, "cards": [Card("forecast", ACT)], "alerts": [], "signs": []}
+    alerts = store.warehouse.read(ALERTS, closed=None).sort_values("opened", ascending=False)
+    signs = store.warehouse.read(HEALTH, cutoff=vintage.day)
+    breached = signs[signs["breached"].astype(bool)]
+    cards = [
+        _forecast(store, vintage, scheduled, now or datetime.now(UTC)),
+        _data(store, vintage),
+        _model(store, vintage, signs),
+        _accuracy(store, vintage),
+        _alerts(alerts, breached),
+    ]
+    return {
+        "vintage": vintage,
+        "cards": cards,
+        "alerts": alerts.to_dict("records"),
+        "signs": breached.to_dict("records"),
+        "orders": orders(store, vintage),
+        "end": store.ahead(vintage)[1],
+    }
+
+
+def _forecast(store: Store, vintage: Vintage, scheduled: bool, now: datetime) -> Card:
+    """Whether the newest vintage is that of the newest night that was due, or whose sales were read."""
+    runs = store.warehouse.read(
+        RUNS, ["run_id", "step", "cutoff", "outcome", "started_at", "seconds"], step=["extract", "forecast"]
+    )
+    read = runs.loc[(runs["step"] == "extract") & (runs["outcome"] == "done"), "cutoff"]
+    wanted = max([vintage.cutoff, *(cutoff_of(store.frequency, day) for day in read.dt.date.unique())])
+    if scheduled:
+        wanted = max([wanted, *_due(store, vintage, now)])
+    mine = runs[(runs["run_id"] == vintage.run_id) & (runs["step"] == "forecast")]
+    at = mine["started_at"] + pd.to_timedelta(mine["seconds"], unit="s")
+    missing = wanted > vintage.cutoff
+    facts = {"cutoff": vintage.cutoff, "wanted": wanted, "at": None if mine.empty else at.max(), "missing": missing}
+    return Card("forecast", ACT if missing else GOOD, facts)
+
+
+def _due(store: Store, vintage: Vintage, now: datetime) -> list[date]:
+    """Cutoffs from the vintage on whose forecasts were promised by now."""
+    by = store.settings.health.publish_by
+    if not by:
+        return []
+    last = now.date() + timedelta(days=1)
+    nights = promised(store.settings.extract, store.frequency, time.fromisoformat(by), vintage.cutoff, last)
+    return [cutoff for cutoff, moment in nights.items() if moment <= now]
+
+
+def _data(store: Store, vintage: Vintage) -> Card:
+    """What screening has set aside, and which of its rules do not hold."""
+    quality = store.warehouse.read(QUALITY, cutoff=vintage.day)
+    everything = quality[quality["rule"] == "all"]
+    broken = quality[~quality["passed"].astype(bool) & quality["severity"].isin(["warn", "stop"])]
+    facts = {
+        "read": int(everything["read"].sum()),
+        "quarantined": int(everything["quarantined"].sum()),
+        "broken": broken[["table", "rule", "message"]].to_dict("records"),
+    }
+    stopped = (broken["severity"] == "stop").any()
+    return Card("data", ACT if stopped else LOOK if len(broken) else GOOD, facts)
+
+
+def _model(store: Store, vintage: Vintage, signs: pd.DataFrame) -> Card:
+    """Which version has forecast, on how many series a fallback stood in, whether a challenger waits."""
+    by_sign = signs.set_index("sign")
+    fallback = float(by_sign["value"].get("fallback_share", 0) or 0)
+    age = by_sign["value"].get("champion_days")
+    waits = waiting(store.warehouse.read(MODEL_PROMOTIONS))
+    limit = by_sign["breached"].get("fallback_share", False)
+    facts = {
+        "model": vintage.model, "version": vintage.version, "fallback": fallback,
+        "age": None if age is None or pd.isna(age) else int(age), "waiting": waits,
+    }  # fmt: skip
+    return Card("model", LOOK if limit or waits else GOOD, facts)
+
+
+def _accuracy(store: Store, vintage: Vintage) -> Card:
+    """The newest scored vintage as a whole, and whether it was better than seasonal naive."""
+    metrics = ["wape", "bias", "coverage", "value_added"]
+    cutoffs = [pd.Timestamp(day) for day in store.warehouse.cutoffs(before=vintage.cutoff, most=7)]
+    where = {"level": "total", "bucket": "all", "metric": metrics}
+    scores = store.warehouse.read(SCORES, ["cutoff", "metric", "value", "periods"], cutoff=cutoffs, **where)
+    if scores.dropna().empty:
+        return Card("accuracy", GOOD, {"nights": 0})
+    # Short vintages say little: the last seven together, each as heavy as what is known of it.
+    scores = scores.dropna()
+    weighed = scores.assign(part=scores["value"] * scores["periods"]).groupby("metric")[["part", "periods"]].sum()
+    facts: dict[str, Any] = {str(name): value for name, value in (weighed["part"] / weighed["periods"]).items()}
+    facts["nights"] = int(scores["cutoff"].nunique())
+    return Card("accuracy", LOOK if facts.get("value_added", 1) < 0 else GOOD, facts)
+
+
+def _alerts(alerts: pd.DataFrame, breached: pd.DataFrame) -> Card:
+    critical = (alerts["severity"] == "critical").any()
+    facts = {"open": len(alerts), "signs": len(breached)}
+    return Card("alerts", ACT if critical else LOOK if len(alerts) or len(breached) else GOOD, facts)

@@ -1,0 +1,152 @@
+"""Languages: what the page says, and numbers and dates as a reader of that language writes them.
+
+A message's key is its English text; `locale/*.json` have the others, and names for values of ours (`reason jump`).
+What the night itself has written (messages of exceptions, signs, alerts) is English in the tables; the common sentences
+of it are told anew by `told`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from datetime import date, datetime
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import pandas as pd
+from babel import Locale, negotiate_locale
+from babel.dates import format_date, format_datetime
+from babel.numbers import format_decimal, format_percent
+from babel.support import Format
+
+LANGUAGES: Mapping[str, str] = {"en": "English", "pt": "Português"}
+NONE = "\N{EN DASH}"
+COOKIE = "forecasts_lang"
+_LOCALES = {"en": "en_GB", "pt": "pt_BR"}
+_SENTENCES = {  # of steps/exceptions.py; the groups are numbers and dates as written there
+    r"a fallback stands in for ([\d.,]+) units": "a fallback stands in for {0} units",
+    r"([\d.,]+) units, ([\d.,]+) for the same periods in the vintage of (\S+)": (
+        "{0} units, {1} for the same periods in the vintage of {2}"
+    ),
+    r"forecast too high again and again: (\d+%) \(tracking signal ([-+.\d]+)\)": (
+        "forecast too high again and again: {0} (tracking signal {1})"
+    ),
+    r"forecast too low again and again: (\d+%) \(tracking signal ([-+.\d]+)\)": (
+        "forecast too low again and again: {0} (tracking signal {1})"
+    ),
+    r"WAPE (\d+%), seasonal naive (\d+%)": (
+        "off by {0} of what was sold; simply repeating the last season would have been off by {1}"
+    ),
+}
+
+
+@cache
+def _messages(language: str) -> dict[str, str]:
+    text = files("forecasting.planner").joinpath("locale", f"{language}.json").read_text(encoding="utf-8")
+    messages: dict[str, str] = json.loads(text)
+    return messages
+
+
+def language(asked: str | None, kept: str | None, accepted: str | None) -> str:
+    """Of `?lang=`, the cookie and the header Accept-Language, the first that we speak; else English."""
+    for choice in (asked, kept):
+        if choice in LANGUAGES:
+            return str(choice)
+    wanted = []
+    for part in (accepted or "").split(","):
+        name, _, weight = part.strip().partition(";q=")
+        if _weight(weight) > 0:
+            wanted.append((-_weight(weight), name.replace("-", "_")))
+    return negotiate_locale([name for _, name in sorted(wanted, key=lambda one: one[0])], [*LANGUAGES]) or "en"
+
+
+def _weight(text: str) -> float:
+    try:
+        return float(text or 1)
+    except ValueError:
+        return 0.0
+
+
+class Words:
+    """One language: `t("a text of {who}", who=...)`, and numbers, shares and days in its way of writing."""
+
+    def __init__(self, language: str) -> None:
+        self.language = language
+        self.locale = Locale.parse(_LOCALES[language])
+        self.tag = _LOCALES[language].replace("_", "-")
+        self._messages = _messages(language)
+
+    def __call__(self, text: str, **values: Any) -> str:
+        """The text in this language, with its values filled in."""
+        found = self._messages.get(text, text)
+        return found.format(**values) if values else found
+
+    def label(self, kind: str, value: Any) -> str:
+        """The name of a value of ours (a reason, a state, an attribute); one that we do not know is shown as it is."""
+        return self._messages.get(f"{kind} {value}") or str(value).replace("_", " ")
+
+    def number(self, value: float | None, digits: int = 0, sign: bool = False) -> str:
+        """A number with so many decimals at most; a dash where there is none."""
+        if _absent(value):
+            return NONE
+        pattern, value = "#,##0" + ("." + "#" * digits if digits else ""), _rounded(value, digits)
+        return format_decimal(value, format=f"+{pattern};-{pattern}" if sign and value else pattern, locale=self.locale)
+
+    def units(self, value: float | None) -> str:
+        """Units of demand: whole ones where they are many, two decimals where they are few."""
+        if _absent(value):
+            return NONE
+        size = abs(float(value or 0))
+        return self.number(value, 0 if size >= 100 else 1 if size >= 10 else 2)
+
+    def share(self, value: float | None, digits: int = 0, sign: bool = False) -> str:
+        """A share as a percentage; a dash where there is none."""
+        if _absent(value):
+            return NONE
+        pattern, value = "#,##0" + ("." + "0" * digits if digits else "") + "%", _rounded(value, digits + 2)
+        return format_percent(value, format=f"+{pattern};-{pattern}" if sign and value else pattern, locale=self.locale)
+
+    def day(self, value: date | datetime | str | None, style: str = "medium") -> str:
+        """A day: 1 Jul 2026."""
+        if value is None or str(value) in ("", "NaT"):
+            return NONE
+        day = date.fromisoformat(str(value)[:10])
+        return format_date(day, format=style, locale=self.locale)
+
+    def weekday(self, value: date | str) -> str:
+        """Mon 6 Jul."""
+        return Format(self.locale).date(date.fromisoformat(str(value)[:10]), "EEE d MMM")
+
+    def instant(self, value: datetime | None) -> str:
+        """A moment of UTC."""
+        if value is None or str(value) == "NaT":
+            return NONE
+        return f"{format_datetime(value, 'd MMM, HH:mm', locale=self.locale)} UTC"
+
+    def told(self, message: str) -> str:
+        """A sentence that the night has written, told in plain words of this language where it is a common one."""
+        for pattern, text in _SENTENCES.items():
+            if match := re.fullmatch(pattern, message):
+                return self(text).format(*(self._again(part) for part in match.groups()))
+        return message
+
+    def _again(self, part: str) -> str:
+        """A number or date of an English sentence, in this language."""
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", part):
+            return self.day(part)
+        if re.fullmatch(r"[-+]?[\d,]*\.?\d+", part):
+            value = float(part.replace(",", ""))
+            return self.number(value, 1, sign=part[0] in "+-")
+        return part
+
+
+def _absent(value: Any) -> bool:
+    return value is None or value is pd.NaT or not math.isfinite(value)
+
+
+def _rounded(value: Any, digits: int) -> float:
+    """As it will be written, so that nothing becomes -0."""
+    return round(float(value), digits) + 0.0

@@ -1,0 +1,112 @@
+"""What to order: safety stock, reorder point and order from the distribution of demand until the next order arrives.
+
+Periodic review: at every cutoff, on hand + on order are brought to `order_up_to`. What is ordered now arrives after
+the lead time, and the next order, a review later, arrives after another one: until then stock has to last, so demand
+over lead time + review counts (Silver, Pyke and Thomas, 2017, section 6.9).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from forecasting.errors import PlanningError
+
+Numbers = NDArray[np.float64]
+Labels = NDArray[np.object_]
+X_LIMIT, Y_LIMIT = 0.5, 1.0  # coefficient of variation, as is usual
+XYZ_PERIODS = {"D": 91, "W": 26, "M": 24}
+SLACK = 1e-9  # share of a pack that arithmetic may leave over
+
+
+def critical_ratio(holding: float, shortage: float, periods: float = 1) -> float:
+    """Service level at which a unit more costs as much as it saves (newsvendor; Arrow, Harris and Marschak, 1951).
+
+    holding: money a unit left over at the end of a period; shortage: money a unit that was wanted and not there. Demand
+    that waits costs it in every period, so `periods` is 1. Demand that is lost costs it once, where waiting would cost
+    it in each of the lead time + review periods that an order has to last: with `periods` that number, a share of it a
+    period stands for it (Janakiraman, Seshadri and Shanthikumar, 2007).
+    """
+    if holding < 0 or shortage < 0 or not holding + shortage > 0:
+        raise PlanningError(f"holding {holding:g} and shortage {shortage:g}: neither below 0, and not both 0.")
+    return shortage / (shortage + holding * periods)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Terms of an order, (n_series,) each: lead_time, review in periods, service_level a share, the rest in units."""
+
+    lead_time: NDArray[np.int64]
+    review: NDArray[np.int64]
+    service_level: Numbers
+    pack_size: Numbers
+    minimum_order: Numbers
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Levels of stock, (n_series,) units each; NaN where nothing can be said."""
+
+    safety_stock: Numbers
+    reorder_point: Numbers
+    order_up_to: Numbers
+
+
+def levels(demand_mean: Numbers, demand_quantile: Numbers, cover: Numbers | float = 0.0) -> Levels:
+    """Levels from demand over lead time and review: its mean, its quantile at the service level, and units on top."""
+    return Levels(demand_quantile - demand_mean, demand_quantile, demand_quantile + cover)
+
+
+def order(position: Numbers, stock: Levels, terms: Terms, rounding: str = "up") -> Numbers:
+    """(n_series,) units to order now; NaN where position or levels are not known.
+
+    position: on hand + on order. Nothing where it is at the reorder point or above; otherwise what is missing to
+    `order_up_to`, in whole packs, at least the minimum. rounding: `up`, or `nearest` (half a pack up).
+    """
+    missing = np.where(position < stock.reorder_point, np.maximum(stock.order_up_to - position, 0), 0.0)
+    packs = missing / terms.pack_size
+    packs = np.ceil(packs - SLACK) if rounding == "up" else np.floor(packs + 0.5)
+    least = np.ceil(terms.minimum_order / terms.pack_size - SLACK)
+    ordered: Numbers = np.where(packs > 0, np.maximum(packs, least), 0.0) * terms.pack_size
+    return np.where(np.isfinite(position) & np.isfinite(stock.order_up_to), ordered, np.nan)
+
+
+def projected(stock: Numbers, mean: Numbers, days: pd.DatetimeIndex) -> pd.Series:
+    """First day of the period in which expected demand (n_series, horizon) uses up the stock (n_series,); NaT: never.
+
+    Stock that was never there is used up in the first period with any demand.
+    """
+    used = np.cumsum(mean, axis=1) > stock[:, None] + 1e-9
+    out = used.any(axis=1) & np.isfinite(stock)
+    return pd.Series(days[used.argmax(axis=1)]).where(out)
+
+
+def left_over(stock: Numbers, mean: Numbers, lead_time: NDArray[np.int64]) -> Numbers:
+    """(n_series,) units expected to be left when an order of now arrives, never below 0."""
+    running = np.concatenate([np.zeros((len(mean), 1)), np.cumsum(mean, axis=1)], axis=1)
+    used = running[np.arange(len(mean)), np.minimum(lead_time, mean.shape[1])]
+    found: Numbers = np.maximum(stock - used, 0)
+    return found
+
+
+def xyz_class(y: NDArray[np.floating], code: str) -> Labels:
+    """(n_series,) X, Y or Z by the coefficient of variation of newest demand, of weeks where periods are days.
+
+    y: (n_series, n_periods) units, NaN = unobserved: a week counts by the mean of its observed days. Without two
+    periods or any demand: Z.
+    """
+    newest = np.asarray(y[:, -XYZ_PERIODS[code[0]] :], dtype=np.float64)
+    if code[0] == "D":
+        whole = newest[:, newest.shape[1] % 7 :].reshape(len(newest), -1, 7)
+        seen = np.isfinite(whole).sum(axis=2)
+        newest = np.where(seen > 0, np.nan_to_num(whole).sum(axis=2) / np.maximum(seen, 1), np.nan)
+    seen = np.isfinite(newest)
+    count = np.maximum(seen.sum(axis=1), 1)
+    mean = np.where(seen, newest, 0).sum(axis=1) / count
+    spread = np.sqrt((np.where(seen, newest - mean[:, None], 0) ** 2).sum(axis=1) / count)
+    variation = np.where((mean > 0) & (seen.sum(axis=1) > 1), spread / np.where(mean > 0, mean, 1), np.inf)
+    found: Labels = np.where(variation <= X_LIMIT, "X", np.where(variation <= Y_LIMIT, "Y", "Z")).astype(object)
+    return found

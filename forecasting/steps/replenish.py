@@ -1,0 +1,181 @@
+"""Replenish: from a published vintage and the stock of the night to what to order, with the numbers behind it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from forecasting.data.hierarchy import SERIES
+from forecasting.data.panel import Matrix, Panel
+from forecasting.data.planning_tables import OVERRIDDEN, REPLENISHMENT
+from forecasting.data.segments import volume_class
+from forecasting.data.tables import FORECASTS
+from forecasting.errors import PlanningError, PublishError
+from forecasting.models.calibration import GRID
+from forecasting.models.calibrations import Calibrations
+from forecasting.planning import inventory, sums
+from forecasting.planning.inventory import Levels, Terms
+from forecasting.sections import PlanningSettings
+from forecasting.settings import Settings
+from forecasting.steps.forecast import calibrations_of
+from forecasting.steps.ordering import terms_of, why
+from forecasting.steps.run import Run, record, whole_periods
+from forecasting.stores.lake import Lake
+from forecasting.stores.warehouse import Warehouse
+
+log = logging.getLogger(__name__)
+Tell = Callable[[str], None]
+Numbers = NDArray[np.float64]
+
+
+def replenish(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -> dict[str, Any]:
+    """Order proposals of the vintage of a cutoff into `replenishment`. Returns cutoff, series, orders, units, unknown.
+
+    Without [planning] nothing is done. Raises PublishError where the vintage is not published, and PlanningError where
+    its horizon does not reach over lead time and review.
+    """
+    cutoff = whole_periods(settings, cutoff)
+    with record(settings, run, "replenish", cutoff) as outcome:
+        if settings.planning is None:
+            outcome.outcome, outcome.message = "skipped", "There is no section [planning]."
+            return {"cutoff": cutoff.isoformat(), "series": 0, "orders": 0, "units": 0.0, "unknown": 0}
+        warehouse, lake = Warehouse(settings.warehouse), Lake(settings.lake)
+        panel = lake.read_panel(cutoff)
+        vintage = Vintage.of(warehouse, panel)
+        terms = terms_of(settings.planning, panel, abc_xyz(panel), _own(lake, panel))
+        table = proposals(settings.planning, panel, vintage, terms, calibrations_of(settings, vintage.version))
+        table = table.assign(cutoff=pd.Timestamp(cutoff), model_version=vintage.version, run_id=run.run_id)
+        warehouse.replace(REPLENISHMENT, table, cutoff=pd.Timestamp(cutoff))
+        orders = table["order"] > 0
+        unknown = int((table["status"] == "unknown").sum())
+        outcome.snapshot, outcome.rows, outcome.model_version = panel.snapshot, len(table), vintage.version
+        units = round(float(table.loc[orders, "order"].sum()), 3)
+        outcome.message = f"{int(orders.sum()):,} orders of {units:,.0f} units in all"
+        if unknown:
+            outcome.message += f"; of {unknown:,} series the stock on hand is not known"
+        tell(outcome.message)
+        return {
+            "cutoff": cutoff.isoformat(), "series": len(table), "orders": int(orders.sum()), "units": units,
+            "unknown": unknown,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Vintage:
+    """What people plan by: (n_series, horizon) means with overrides, in the order of the panel; status by series."""
+
+    mean: Matrix
+    overridden: NDArray[np.bool_]
+    status: NDArray[np.object_]
+    version: str
+
+    @classmethod
+    def of(cls, warehouse: Warehouse, panel: Panel) -> Vintage:
+        """The published one of the panel's cutoff."""
+        day = pd.Timestamp(panel.cutoff)
+        rows = warehouse.read(FORECASTS, ["unique_id", "horizon", "mean", "status", "model_version"], cutoff=day)
+        if rows.empty:
+            raise PublishError(
+                f"There is no vintage of {panel.cutoff} to order by: run forecast for this cutoff first."
+            )
+        names = pd.Index(panel.unique_ids)
+        mean = np.zeros((len(names), int(rows["horizon"].max())), dtype=np.float32)
+        where = names.get_indexer(pd.Index(rows["unique_id"]))
+        there = where >= 0
+        mean[where[there], rows["horizon"].to_numpy(dtype=int)[there] - 1] = rows["mean"].to_numpy()[there]
+        status = np.full(len(names), "discontinued", dtype=object)
+        status[where[there]] = rows["status"].to_numpy(dtype=object)[there]
+        changed = warehouse.read(OVERRIDDEN, ["name", "ds", "override"], cutoff=day, level=SERIES)
+        row = names.get_indexer(pd.Index(changed["name"]))
+        column = panel.future(mean.shape[1]).get_indexer(pd.DatetimeIndex(changed["ds"]))
+        inside = (row >= 0) & (column >= 0)
+        overridden = np.zeros(mean.shape, dtype=bool)
+        mean[row[inside], column[inside]] = changed["override"].to_numpy()[inside]
+        overridden[row[inside], column[inside]] = True
+        return cls(mean, overridden, status, str(rows["model_version"].iloc[0]))
+
+
+def abc_xyz(panel: Panel) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
+    """A, B, C by what is sold, and X, Y, Z by how steady demand is: (n_series,) each."""
+    return volume_class(panel), inventory.xyz_class(panel.y, panel.frequency.code)
+
+
+def proposals(
+    rules: PlanningSettings, panel: Panel, vintage: Vintage, terms: pd.DataFrame, calibrations: Calibrations
+) -> pd.DataFrame:
+    """REPLENISHMENT but for cutoff, model_version and run_id. terms: as `ordering.terms_of` gives them."""
+    horizon = vintage.mean.shape[1]
+    if rules.lead_time + rules.review > horizon:
+        raise PlanningError(
+            f"planning.lead_time {rules.lead_time} + planning.review {rules.review} reach beyond panel.horizon "
+            f"{horizon}: forecast at least {rules.lead_time + rules.review} periods ahead, or lower them."
+        )
+    table = terms.assign(unique_id=panel.unique_ids, **_demand(rules, panel, vintage, terms, calibrations))
+    stock = Levels(*(table[name].to_numpy() for name in ("safety_stock", "reorder_point", "order_up_to")))
+    position = table["on_hand"].to_numpy() + table["on_order"].fillna(0).to_numpy()
+    table["order"] = inventory.order(position, stock, _arrays(table), rules.rounding)
+    discontinued = vintage.status == "discontinued"
+    table.loc[discontinued, "order"] = 0.0
+    beyond = table["demand_mean"].isna().to_numpy()
+    table["status"] = np.select(
+        [discontinued, np.isnan(position), beyond], ["discontinued", "unknown", "horizon"], default="ok"
+    )
+    used = vintage.mean.astype(np.float64)
+    left = inventory.left_over(position, used, table["lead_time"].to_numpy())
+    table["projected_stock"] = np.where(np.isfinite(position), left, np.nan)
+    table["stock_out"] = inventory.projected(position, used, panel.future(horizon))
+    table["why"] = why(table, _touched(vintage, table))
+    return table
+
+
+def _demand(
+    rules: PlanningSettings, panel: Panel, vintage: Vintage, terms: pd.DataFrame, calibrations: Calibrations
+) -> dict[str, Numbers]:
+    """Demand until the next order arrives, the levels that follow, and the risk until one of now does."""
+    span, lead = (terms["lead_time"] + terms["review"]).to_numpy(), terms["lead_time"].to_numpy()
+    position = terms["on_hand"].to_numpy() + terms["on_order"].fillna(0).to_numpy()
+    mean, quantile, cover, risk = (np.full(len(span), np.nan) for _ in range(4))
+    horizon = vintage.mean.shape[1]
+    for width in np.unique(np.concatenate([span, lead[lead > 0]])).tolist():
+        if width > horizon:
+            continue
+        spread = sums.distribution(calibrations, panel, vintage.mean, width, GRID)
+        mine = span == width
+        total = vintage.mean[mine].astype(np.float64)
+        mean[mine] = total[:, :width].sum(axis=1)
+        quantile[mine] = sums.quantile(spread[mine], terms["service_level"].to_numpy()[mine])
+        cover[mine] = total[:, : rules.cover].sum(axis=1)
+        until = (lead == width) & np.isfinite(position)
+        risk[until] = sums.above(spread[until], position[until])
+    risk[(lead == 0) & np.isfinite(position)] = 0.0
+    found = inventory.levels(mean, quantile, cover)
+    return {"demand_mean": mean, "demand_quantile": quantile, "risk": risk} | vars(found)
+
+
+def _touched(vintage: Vintage, table: pd.DataFrame) -> NDArray[np.bool_]:
+    """(n_series,) whether people changed a number that the order follows from."""
+    span = (table["lead_time"] + table["review"]).to_numpy()
+    within = np.arange(vintage.mean.shape[1])[None, :] < span[:, None]
+    return np.asarray((vintage.overridden & within).any(axis=1))
+
+
+def _arrays(table: pd.DataFrame) -> Terms:
+    names = ("lead_time", "review", "service_level", "pack_size", "minimum_order")
+    return Terms(*(table[name].to_numpy() for name in names))
+
+
+def _own(lake: Lake, panel: Panel) -> pd.DataFrame:
+    """Stock, and terms of its own, of every series of the panel, in its order; empty cells where nothing is known."""
+    rows = lake.read(panel.snapshot, "inventory")
+    keys = panel.series[["item", "store"]].astype("str")
+    if rows.empty:
+        return keys.drop(columns=["item", "store"])
+    rows = rows.astype({"item": "str", "store": "str"})
+    return keys.merge(rows, on=["item", "store"], how="left").drop(columns=["item", "store"])

@@ -1,0 +1,60 @@
+"""Languages: all that the templates say is translated; numbers and dates by locale."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from forecasting.planner.pages import VIEWS
+from forecasting.planner.words import _SENTENCES, NONE, Words, language
+
+PACKAGE = Path(__file__).parents[2] / "forecasting" / "planner"
+
+
+def said() -> set[str]:
+    text = "\n".join(file.read_text() for file in (PACKAGE / "templates").glob("*.html"))
+    found = set(re.findall(r"\bt\('([^']+)'", text))
+    return found | {name for _, name in VIEWS} | set(_SENTENCES.values())
+
+
+def test_every_text_has_its_translation_with_the_same_values():
+    messages = json.loads((PACKAGE / "locale" / "pt.json").read_text())
+    names = json.loads((PACKAGE / "locale" / "en.json").read_text())
+    assert len(said()) > 150
+    assert said() - messages.keys() == set()
+    assert names.keys() - messages.keys() == set()
+    for text, translated in messages.items():
+        assert sorted(re.findall(r"{(\w+)}", text)) == sorted(re.findall(r"{(\w+)}", translated)), text
+
+
+@pytest.mark.parametrize(
+    ("asked", "kept", "accepted", "found"),
+    [(None, None, None, "en"), ("pt", "en", "en", "pt"), (None, "pt", "en", "pt"), (None, None, "pt-BR,en;q=0.8", "pt"),
+     (None, None, "de, pt;q=0.5, en;q=0.4", "pt"), ("xx", None, "fr", "en"), (None, None, ";q=x,,=,pt;q=zero", "en"),
+     ("../en", "'", "pt", "pt")],
+)  # fmt: skip
+def test_the_reader_s_language(asked, kept, accepted, found):
+    assert language(asked, kept, accepted) == found
+
+
+def test_numbers_shares_and_days_by_locale():
+    en, pt = Words("en"), Words("pt")
+    assert (en.number(1234.5, 1), pt.number(1234.5, 1)) == ("1,234.5", "1.234,5")
+    assert (en.share(0.1234, 1, sign=True), pt.share(-0.1234, 1, sign=True)) == ("+12.3%", "-12,3%")
+    assert (en.share(-0.0001, sign=True), en.share(None), en.number(float("nan"))) == ("0%", NONE, NONE)
+    assert [en.units(value) for value in (0.123, 12.34, 1234.5)] == ["0.12", "12.3", "1,234"]
+    assert (en.day(date(2026, 7, 1)), pt.day("2026-07-01")) == ("1 Jul 2026", "1 de jul. de 2026")
+    assert en.instant(datetime(2026, 7, 1, 4, 5, tzinfo=UTC)) == "1 Jul, 04:05 UTC"
+
+
+def test_what_the_night_has_written_is_told_in_plain_words():
+    message = "1,310.5 units, 1,100.0 for the same periods in the vintage of 2026-06-30"
+    assert Words("pt").told(message) == (
+        "1.310,5 unidades; eram 1.100 para os mesmos períodos na previsão de 30 de jun. de 2026"
+    )
+    assert "off by 30% of what was sold" in Words("en").told("WAPE 30%, seasonal naive 20%")
+    assert Words("pt").told("something new {0}") == "something new {0}"
