@@ -128,9 +128,7 @@ class Screen(Section):
 
     max_quantity: float = Field(1e6, gt=0, description="units a row; more is out of range")
     max_price: float = Field(1e6, gt=0, description="money a unit; more is out of range")
-    future_days: int | None = Field(
-        1, ge=0, description="rows dated later than cutoff + this are quarantined; not set: never (history files)"
-    )
+    future_days: int | None = Field(1, ge=0, description="rows later than cutoff + this are quarantined; none: never")
     unknown_items: Literal["quarantine", "accept"] = Field("quarantine", description="items not listed in `items`")
     max_quarantined: Share = Field(0.2, description="share of rows; more stops the night")
     freshness_days: int = Field(1, ge=0, description="days from the newest sale to the cutoff; more stops the night")
@@ -166,9 +164,7 @@ class LightgbmSettings(Section):
     )
     origins: Count = Field(104, description="past cutoffs that training rows are measured at; days: one a week")
     min_rows_leaf: Count | None = Field(None, description="training rows in a leaf at least; not set = by their number")
-    seconds: float | None = Field(
-        None, gt=0, description="time for one fit; the rest of the trees is given up, and said so; not set = no limit"
-    )
+    seconds: float | None = Field(None, gt=0, description="time for one fit; further trees are given up, and said so")
 
 
 class TuningSettings(Section):
@@ -219,6 +215,9 @@ class TrainSettings(Section):
     refit: Literal["auto", "always", "never"] = Field(
         "auto", description="fit anew at each fold; auto: only the cheap models where the panel is large"
     )
+    partition_by: str | None = Field(None, min_length=1, description="attribute, or a|b, that splits global models")
+    partition_rows: int = Field(10**9, ge=0, description="series x periods of the panel above which they are split")
+    partition_series: Count = Field(100, description="series of a partition at least; smaller ones share a model")
     seed: int = Field(7, description="of every draw in a training: the same data gives the same model")
     lightgbm: LightgbmSettings = LightgbmSettings()
     tuning: TuningSettings = TuningSettings()
@@ -407,6 +406,7 @@ class RuntimeSettings(Section):
     """`[runtime]`."""
 
     threads: int = Field(0, ge=0, description="threads of a training; 0 = all cores")
+    partition_workers: Count = Field(1, description="partitions' models trained side by side; memory grows with it")
 
 
 class DemoSettings(Section):

@@ -79,6 +79,8 @@ def _check_attributes(series: pd.DataFrame, settings: Settings) -> None:
     """Attributes that the settings speak of are there."""
     asked = {"panel.levels": [part for name in settings.panel.levels for part in name.split("|")]}
     asked |= {f"extract.signals.by of {one.name}": [one.by] for one in settings.extract.signals if one.by}
+    if settings.train.partition_by:
+        asked["train.partition_by"] = settings.train.partition_by.split("|")
     for key, names in asked.items():
         missing = [name for name in names if name not in series]
         if missing:

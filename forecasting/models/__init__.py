@@ -20,21 +20,41 @@ CANDIDATES = {
     "lightgbm": "forecasting.models.lightgbm:DirectLightgbm",
     "lightgbm_median": "forecasting.models.lightgbm:MedianLightgbm",
     "recursive": "forecasting.models.recursive:Recursive",
+    "partitioned": "forecasting.models.partitioned:Partitioned",
     "arima": "forecasting.models.arima:Arima",
     "ets": "forecasting.models.ets:Ets",
     "theta": "forecasting.models.theta:Theta",
     "intermittent": "forecasting.models.intermittent:Intermittent",
 }
 MODELS = CANDIDATES | {"blend": "forecasting.models.blend:Blend"}
+GLOBAL = ("lightgbm", "lightgbm_median", "recursive")  # one over all series, which partitions may share among them
 MODEL_FILE = "model.json"
 
 
 def create(name: str, settings: Settings) -> Forecaster:
-    """A new, unfitted candidate. Raises SettingsError for a name that is no candidate."""
+    """A new, unfitted candidate; a global one by `train.partition_by` where that is set (see `sized`).
+
+    Raises SettingsError for a name that is no candidate.
+    """
+    if name in GLOBAL and settings.train.partition_by:
+        split: Forecaster = _named("partitioned").over(name, settings)
+        return split
+    return plain(name, settings)
+
+
+def plain(name: str, settings: Settings) -> Forecaster:
+    """A new, unfitted candidate over all series that it is given. Raises SettingsError for one that there is not."""
     if name not in CANDIDATES:
         raise SettingsError(f"train.models: there is no model {name!r}; allowed are: {some(CANDIDATES, 20)}.")
     made: Forecaster = _named(name).create(settings)
     return made
+
+
+def sized(settings: Settings, cells: int) -> Settings:
+    """The settings for a panel of so many cells (series x periods): without partitions where one model is enough."""
+    if settings.train.partition_by is None or cells > settings.train.partition_rows:
+        return settings
+    return settings.model_copy(update={"train": settings.train.model_copy(update={"partition_by": None})})
 
 
 def save(model: Forecaster, folder: Path) -> None:
@@ -42,10 +62,11 @@ def save(model: Forecaster, folder: Path) -> None:
 
     Raises ModelError for a model that is not registered here, since `load` could not read it back.
     """
-    if model.name not in MODELS:
-        raise ModelError(f"Model {model.name!r} is not in forecasting.models.MODELS, so it could not be loaded again.")
+    registered = type(model).name  # a partitioned model answers to the name of what it stands in for
+    if registered not in MODELS:
+        raise ModelError(f"Model {registered!r} is not in forecasting.models.MODELS, so it could not be loaded again.")
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / MODEL_FILE).write_text(json.dumps({"model": model.name}), encoding="utf-8")
+    (folder / MODEL_FILE).write_text(json.dumps({"model": registered}), encoding="utf-8")
     model.save(folder)
 
 

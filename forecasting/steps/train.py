@@ -155,12 +155,16 @@ def challenger(settings: Settings, panel: Panel, tell: Tell = log.info) -> Chall
     Raises ModelError where no candidate could be backtested.
     """
     chosen = plan(panel, settings.panel.horizon, settings.train.folds, settings.train.step, settings.train.refit)
-    settings = _tuned(settings, panel.first(chosen.folds[0]), tell)
+    # Asked of the whole panel, once: the backtest's shorter ones are split as the final one is.
+    settings = models.sized(_tuned(settings, panel.first(chosen.folds[0]), tell), panel.y.size)
     contest = Contest(panel, chosen, _backtests(settings, panel, chosen, tell))
     choice = choose(contest, settings.train.metric, settings.train.blend)
     tell(f"chosen: {choice.label} {dict(choice.weights)}, {settings.train.metric} {choice.value:.4f}")
     final = _fit(settings, panel, choice, Calibrations.fit(_folds(contest, choice)))
     tell(f"fitted {final.label} on all {len(panel.periods)} periods")
+    for name, part in final.parts.items():
+        for partition, why in getattr(part, "small", {}).items():
+            tell(f"{name}: partition {partition} has no model of its own: {why}")
     for gone in _gave_up(final):
         tell(f"gave up for want of time: {gone}")
     return Challenger(settings, contest, choice, final)

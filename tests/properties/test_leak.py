@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from forecasting import models
 from forecasting.data.panel import Panel
-from forecasting.models.base import Forecast
+from forecasting.models.base import Forecast, Forecaster
 from forecasting.settings import Settings
 from tests.panels import seasonal_panel
 
@@ -29,7 +29,7 @@ SETTINGS = Settings.model_validate(
         "runtime": {"threads": 1},
     }
 )
-EXAMPLES = {"arima": 4}  # each fits several orders to every series
+EXAMPLES = {"arima": 4, "partitioned": 4}  # each fits several times what the others do
 QUIET = (HealthCheck.too_slow, HealthCheck.data_too_large)
 cases = pytest.mark.parametrize("name", models.CANDIDATES)
 cutoffs = st.integers(45, PERIODS - 1)
@@ -52,9 +52,15 @@ def disturb(values: np.ndarray, start: int, random: np.random.Generator) -> None
     values[:, start:] = np.where(random.random(shape) < 0.2, np.nan, random.gamma(0.5, 1000, shape).round())
 
 
+def create(name: str) -> Forecaster:
+    """The candidate; the partitioned one with a model for each of two stores."""
+    by_store = {"partition_by": "store", "partition_series": 1} if name == "partitioned" else {}
+    return models.create(name, SETTINGS.model_copy(update={"train": SETTINGS.train.model_copy(update=by_store)}))
+
+
 def fit_and_predict(name: str, panel: Panel, position: int) -> Forecast:
     known = panel.first(position)
-    return models.create(name, SETTINGS).fit(known, HORIZON).predict(known, HORIZON)
+    return create(name).fit(known, HORIZON).predict(known, HORIZON)
 
 
 def same(one: Forecast, other: Forecast) -> None:
@@ -83,7 +89,7 @@ def test_nothing_after_the_cutoff_changes_fit_or_forecast(name: str) -> None:
 @cases
 def test_a_model_fitted_earlier_sees_nothing_after_the_later_cutoff_either(name: str) -> None:
     early = whole().first(45)
-    fitted = models.create(name, SETTINGS).fit(early, HORIZON)
+    fitted = create(name).fit(early, HORIZON)
 
     @examples(name)
     @given(position=cutoffs, seed=seeds)
@@ -102,7 +108,7 @@ def test_a_model_fitted_earlier_sees_nothing_after_the_later_cutoff_either(name:
 def test_forecasting_changes_neither_the_panel_nor_the_model(name: str) -> None:
     panel = whole().first(60)
     y, known = panel.y.copy(), {key: values.copy() for key, values in panel.known.items()}
-    fitted = models.create(name, SETTINGS).fit(panel, HORIZON)
+    fitted = create(name).fit(panel, HORIZON)
     first = fitted.predict(panel, HORIZON)
     same(fitted.predict(panel, HORIZON), first)
     np.testing.assert_array_equal(panel.y, y)
