@@ -3,8 +3,8 @@
 CONF   ?= conf/demo.toml
 ARGS   ?=
 PYTEST ?=
-# Processes that run tests side by side, a file at a time.
-WORKERS ?= 2
+# Processes that run tests side by side, a file at a time: one more than cores, for some wait for servers.
+WORKERS ?= 3
 # uv where it is on PATH (seconds), else pip (about a minute); `make env UV=` asks for pip.
 UV     ?= $(shell command -v uv 2>/dev/null)
 
@@ -56,7 +56,7 @@ restore: $(if $(wildcard .env),,$(ENV)) ## put them back from a backup: make res
 	else $(BIN)/python -m forecasting restore --conf $(CONF) --from "$(FROM)" $(if $(OVERWRITE),--overwrite) $(ARGS); fi
 
 test: $(ENV)     ## all tests but those in a browser; PYTEST='tests/data -k panel' runs some
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 browser-test: $(ENV) ## tests that click through Airflow in a headless Chromium (which must be on PATH)
 	@$(BIN)/python -m pytest -rs tests/browser $(PYTEST)
