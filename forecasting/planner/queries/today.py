@@ -44,11 +44,12 @@ def today(store: Store, scheduled: bool, now: datetime | None = None) -> dict[st
         _accuracy(store, vintage),
         _alerts(alerts, breached),
     ]
+    told = alerts.loc[alerts["name"] == "health", "subject"]
     return {
         "vintage": vintage,
         "cards": cards,
         "alerts": alerts.to_dict("records"),
-        "signs": breached.to_dict("records"),
+        "signs": breached[~breached["sign"].isin(told)].to_dict("records"),
         "orders": orders(store, vintage),
         "end": store.ahead(vintage)[1],
     }
