@@ -11,12 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from forecasting.errors import StoreError
 from forecasting.planner.access import Planning, Reading, Visit
 from forecasting.planner.answers import answer, rows
-from forecasting.planner.queries import forecasts as outside
-from forecasting.planner.queries import plans
-from forecasting.planner.queries import series as many
-from forecasting.planner.queries.exceptions import exceptions as raised
-from forecasting.planner.queries.exceptions import mark
-from forecasting.planner.store import Vintage
+from forecasting.queries import forecasts as outside
+from forecasting.queries import plans
+from forecasting.queries import series as many
+from forecasting.queries.exceptions import exceptions as raised
+from forecasting.queries.exceptions import mark
+from forecasting.queries.store import Vintage
 
 router = APIRouter(tags=["forecasts"])
 Told = dict[int | str, dict[str, Any]]

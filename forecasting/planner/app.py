@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import cache
 from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request, Response
@@ -10,11 +11,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 import forecasting
+from forecasting.clock import conf_path
+from forecasting.connections import load
 from forecasting.errors import ForecastingError
 from forecasting.planner import api, pages, plans, routes
 from forecasting.planner.access import Reading
 from forecasting.planner.answers import answer
-from forecasting.planner.store import Store
+from forecasting.queries.store import Store
 
 HEADERS = {
     # Everything comes from this server, and only Airflow's own pages show it in a frame.
@@ -63,6 +66,12 @@ def create_app(open_store: Callable[[], Store]) -> FastAPI:
     app.exception_handler(RequestValidationError)(_misread)
     app.exception_handler(ForecastingError)(_failed)
     return app
+
+
+@cache
+def deployed() -> Store:
+    """The store of FORECASTING_CONF, opened once."""
+    return Store(load(conf_path()))
 
 
 def _described(app: FastAPI, request: Request) -> dict[str, Any]:

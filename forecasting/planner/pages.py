@@ -10,11 +10,12 @@ from urllib.parse import urlencode
 
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
+from forecasting.look.environment import environment
+from forecasting.look.words import COOKIE, LANGUAGES, Words, language
 from forecasting.planner.access import Visit
 from forecasting.planner.answers import rows
-from forecasting.planner.words import COOKIE, LANGUAGES, Words, language
 
 VIEWS = (
     ("", "Today"),
@@ -28,10 +29,7 @@ VIEWS = (
 
 @cache
 def _environment() -> Environment:
-    made = Environment(
-        loader=PackageLoader("forecasting.planner"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
+    made = environment("forecasting.planner")
     made.filters["records"] = rows
     made.globals["query"] = query
     return made
@@ -92,7 +90,8 @@ MEDIA = {
 def static_files() -> dict[str, tuple[bytes, str, str]]:
     """Body, media type and ETag of every static file by its name: nothing else can be asked for."""
     found = {}
-    for file in files("forecasting.planner").joinpath("static").iterdir():
+    ours = [files(package).joinpath("static") for package in ("forecasting.planner", "forecasting.look")]
+    for file in (file for folder in ours for file in folder.iterdir()):
         ending = file.name[file.name.rfind(".") :]
         if ending in MEDIA:
             body = file.read_bytes()

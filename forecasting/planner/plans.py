@@ -13,9 +13,9 @@ from forecasting.planner import answers, pages
 from forecasting.planner.access import Planning, Reading, Visit
 from forecasting.planner.answers import answer, rows
 from forecasting.planner.api import READ, REFUSED
-from forecasting.planner.queries import plans
-from forecasting.planner.queries.series import choices
 from forecasting.planning.overrides import Override
+from forecasting.queries import plans
+from forecasting.queries.series import choices
 from forecasting.steps import overrides as steps
 
 PAGE = 50

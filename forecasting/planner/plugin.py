@@ -21,8 +21,7 @@ class ForecastsPlugin(AirflowPlugin):
     @cached_property
     def fastapi_apps(self) -> list[Any]:  # type: ignore[override]
         """One application, mounted in Airflow's own server."""
-        from forecasting.planner.app import create_app
-        from forecasting.planner.store import deployed
+        from forecasting.planner.app import create_app, deployed
 
         return [{"app": create_app(deployed), "url_prefix": PREFIX, "name": "Forecasts"}]
 

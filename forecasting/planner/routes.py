@@ -10,12 +10,12 @@ from fastapi import APIRouter, HTTPException, Query, Response
 from forecasting.clock import SCHEDULE
 from forecasting.planner import answers, pages
 from forecasting.planner.access import Reading, Visit
-from forecasting.planner.queries import accuracy as accuracies
-from forecasting.planner.queries import exceptions as raised
-from forecasting.planner.queries import models as versions
-from forecasting.planner.queries import plans
-from forecasting.planner.queries import series as many
-from forecasting.planner.queries.today import today as look
+from forecasting.queries import accuracy as accuracies
+from forecasting.queries import exceptions as raised
+from forecasting.queries import models as versions
+from forecasting.queries import plans
+from forecasting.queries import series as many
+from forecasting.queries.today import today as look
 
 router = APIRouter()
 PAGE = 50

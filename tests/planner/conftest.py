@@ -66,7 +66,7 @@ def application(shop: Shop, airflow_database: None) -> FastAPI:
     from airflow.api_fastapi.app import init_auth_manager
 
     from forecasting.planner.app import create_app
-    from forecasting.planner.store import Store
+    from forecasting.queries.store import Store
 
     init_auth_manager()
     root, store = FastAPI(), Store(shop.settings)

@@ -14,8 +14,8 @@ from forecasting.data.planner_tables import EXCEPTION_STATES
 from forecasting.data.planning_tables import OVERRIDDEN, OVERRIDES, REPLENISHMENT
 from forecasting.data.tables import ALERTS, EXCEPTIONS, FORECASTS, SCORES
 from forecasting.planner.answers import cell
-from forecasting.planner.queries.today import today
-from forecasting.planner.store import Store
+from forecasting.queries.store import Store
+from forecasting.queries.today import today
 from forecasting.stores.warehouse import Warehouse
 
 VIEWS = ("", "series", "overrides", "replenishment", "accuracy", "accuracy?level=store", "models")

@@ -18,7 +18,7 @@ from forecasting.data.panel import Panel
 from forecasting.data.tables import EXPLANATIONS, FORECAST_LEVELS, FORECASTS, LOST_DEMAND, SERIES_SCORES
 from forecasting.errors import StoreError
 from forecasting.evaluation.scores import BUCKETS
-from forecasting.planner.store import Catalogue, Store, Vintage
+from forecasting.queries.store import Catalogue, Store, Vintage
 
 log = logging.getLogger(__name__)
 CLASSES = ("demand_class", "volume_class")

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from forecasting.data.tables import SCORE_TRENDS, SCORES
-from forecasting.planner.store import Store, Vintage
+from forecasting.queries.store import Store, Vintage
 
 METRICS = ("wape", "bias", "coverage", "value_added")
 SEGMENTS = ("demand_class", "volume_class")

@@ -8,8 +8,8 @@ from datetime import date
 import pandas as pd
 
 from forecasting.data.tables import FORECAST_LEVELS, FORECASTS
-from forecasting.planner.queries.series import matching
-from forecasting.planner.store import Store, Vintage
+from forecasting.queries.series import matching
+from forecasting.queries.store import Store, Vintage
 
 SERIES = "series"
 

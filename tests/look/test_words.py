@@ -9,21 +9,21 @@ from pathlib import Path
 
 import pytest
 
+from forecasting.look.words import _SENTENCES, NONE, Words, language
 from forecasting.planner.pages import VIEWS
-from forecasting.planner.words import _SENTENCES, NONE, Words, language
 
-PACKAGE = Path(__file__).parents[2] / "forecasting" / "planner"
+PACKAGE = Path(__file__).parents[2] / "forecasting"
 
 
 def said() -> set[str]:
-    text = "\n".join(file.read_text() for file in (PACKAGE / "templates").glob("*.html"))
+    text = "\n".join(file.read_text() for file in PACKAGE.glob("*/templates/*.html"))
     found = set(re.findall(r"\bt\('([^']+)'", text))
     return found | {name for _, name in VIEWS} | set(_SENTENCES.values())
 
 
 def test_every_text_has_its_translation_with_the_same_values():
-    messages = json.loads((PACKAGE / "locale" / "pt.json").read_text())
-    names = json.loads((PACKAGE / "locale" / "en.json").read_text())
+    messages = json.loads((PACKAGE / "look" / "locale" / "pt.json").read_text())
+    names = json.loads((PACKAGE / "look" / "locale" / "en.json").read_text())
     assert len(said()) > 150
     assert said() - messages.keys() == set()
     assert names.keys() - messages.keys() == set()

@@ -11,7 +11,7 @@ import pandas as pd
 from forecasting.data.planner_tables import EXCEPTION_STATES
 from forecasting.data.tables import EXCEPTIONS
 from forecasting.errors import StoreError
-from forecasting.planner.store import Store, Vintage
+from forecasting.queries.store import Store, Vintage
 
 STATES = ("open", "taken", "done")
 

@@ -1,4 +1,4 @@
-"""Languages: what the page says, and numbers and dates as a reader of that language writes them.
+"""Languages: what page and report say, and numbers and dates as a reader of that language writes them.
 
 A message's key is its English text; `locale/*.json` have the others, and names for values of ours (`reason jump`).
 What the night itself has written (messages of exceptions, signs, alerts) is English in the tables; the common sentences
@@ -45,7 +45,7 @@ _SENTENCES = {  # of steps/exceptions.py; the groups are numbers and dates as wr
 
 @cache
 def _messages(language: str) -> dict[str, str]:
-    text = files("forecasting.planner").joinpath("locale", f"{language}.json").read_text(encoding="utf-8")
+    text = files("forecasting.look").joinpath("locale", f"{language}.json").read_text(encoding="utf-8")
     messages: dict[str, str] = json.loads(text)
     return messages
 

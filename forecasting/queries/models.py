@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from forecasting.data.tables import BACKTESTS, JUDGEMENTS, MODEL_PROMOTIONS
-from forecasting.planner.store import Store, Vintage
+from forecasting.queries.store import Store, Vintage
 
 
 def waiting(decided: pd.DataFrame) -> list[str]:

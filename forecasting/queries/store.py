@@ -1,4 +1,4 @@
-"""What the page reads from: tables and panels of one deployment, and what is worth keeping in memory of a vintage."""
+"""What page and report read from: the stores of a deployment, and what is worth keeping in memory of a vintage."""
 
 from __future__ import annotations
 
@@ -6,15 +6,12 @@ import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from forecasting.clock import conf_path
-from forecasting.connections import load
 from forecasting.data.frequency import Frequency
 from forecasting.data.hierarchy import TOTAL
 from forecasting.data.panel import Panel
@@ -145,9 +142,3 @@ def _prices(panel: Panel) -> NDArray[np.float64]:
         return np.full(len(panel.y), np.nan)
     now = np.asarray(prices[:, len(panel.periods) - 1], dtype=np.float64)
     return np.broadcast_to(now, len(panel.y)).copy() if len(now) == 1 else now
-
-
-@cache
-def deployed() -> Store:
-    """The store of FORECASTING_CONF, opened once."""
-    return Store(load(conf_path()))

@@ -10,9 +10,9 @@ import pandas as pd
 
 from forecasting.data.nights import cutoff_of, promised
 from forecasting.data.tables import ALERTS, HEALTH, MODEL_PROMOTIONS, QUALITY, RUNS, SCORES
-from forecasting.planner.queries.models import waiting
-from forecasting.planner.queries.plans import orders
-from forecasting.planner.store import Store, Vintage
+from forecasting.queries.models import waiting
+from forecasting.queries.plans import orders
+from forecasting.queries.store import Store, Vintage
 
 GOOD, LOOK, ACT = "good", "look", "act"
 

@@ -9,9 +9,10 @@ import pandas as pd
 
 from forecasting.data.hierarchy import SERIES
 from forecasting.data.planning_tables import OVERRIDDEN, OVERRIDE_SCORES, REPLENISHMENT
-from forecasting.planner.queries.series import matching
-from forecasting.planner.store import Store, Vintage
-from forecasting.steps.overrides import listed
+from forecasting.data.views import OVERRIDES_CURRENT
+from forecasting.planning.overrides import ACTIVE
+from forecasting.queries.series import matching
+from forecasting.queries.store import Store, Vintage
 
 ORDERS = ("money", "order", "stock_out", "risk", "unique_id")
 
@@ -21,7 +22,8 @@ def overrides(store: Store, vintage: Vintage, every: bool) -> list[dict[str, Any
 
     every: also those that were withdrawn or have expired.
     """
-    found = listed(store.settings, active=not every)
+    found = store.warehouse.view(OVERRIDES_CURRENT, **({} if every else {"state": ACTIVE}))
+    found = found.sort_values("at", ascending=False, ignore_index=True)
     if not every:
         found = found[found["expires"].isna() | (found["expires"] >= vintage.day)]
     rows = store.warehouse.read(OVERRIDDEN, ["name", "ds", "mean", "override", "ids"], cutoff=vintage.day, level=SERIES)

@@ -1,1 +1,0 @@
-"""What each view shows, read from the tables: facts, never words; the templates say them in a language."""
