@@ -27,9 +27,9 @@ def test_no_address_answers_without_a_login(application, client_of):
 @pytest.mark.parametrize(
     "path",
     ["", "exceptions.csv", "series", "series/one?name=x", "series/one.csv?name=x", "accuracy", "models", "overrides",
-     "replenishment", "replenishment.csv", "static/page.css", "static/look.css", "static/uPlot.iife.min.js", "api/openapi.json",
-     "api/forecasts", "api/vintages", "api/series", "api/chart?name=x", "api/exceptions", "api/overrides",
-     "api/replenishment"],
+     "replenishment", "replenishment.csv", "static/page.css", "static/look.css", "static/uPlot.iife.min.js",
+     "api/openapi.json", "api/forecasts", "api/vintages", "api/series", "api/chart?name=x", "api/exceptions",
+     "api/overrides", "api/replenishment"],
 )  # fmt: skip
 def test_each_view_and_its_data_want_a_login(client_of, path):
     answer = client_of().get(f"/forecasts/{path}")
