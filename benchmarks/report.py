@@ -62,9 +62,9 @@ def _inventory(runs: dict[str, Any]) -> str:
     if facts := runs.get("vn2"):
         parts.append(
             f"VN2, {facts['weeks']} weeks, {facts['series']} series: lead time 2 weeks, weekly orders, holding 0.2 and "
-            "shortage 1.0 a unit and week, unmet demand lost. The contest's benchmark is the seasonal average with 4 "
-            "weeks of cover; other covers are peers picked after the fact. Weeks out of stock filled with the mean of "
-            "those around them.\n"
+            "shortage 1.0 a unit and week, unmet demand lost; the example configuration as it is. The contest's "
+            "benchmark is the seasonal average with 4 weeks of cover; other covers are peers picked after the fact. "
+            "Weeks out of stock filled with the mean of those around them.\n"
         )
         rows = facts["filled"]
         base = rows["seasonal average, 4 weeks"]["cost"]
@@ -75,7 +75,8 @@ def _inventory(runs: dict[str, Any]) -> str:
     if facts := runs.get("demo"):
         parts.append(
             f"\nDemo, {facts['nights']} nights, {facts['series']} series, true demand, lead time 3 days, an order "
-            "every 2: share of order cycles without a stock-out beside its target.\n"
+            "every 2, unmet demand lost, whole units to the nearest: share of order cycles without a stock-out beside "
+            "its target. Slow movers are served better than asked for, as a unit is the least that there is.\n"
         )
         parts += ["| target | realised | fill rate | stock |", "|---:|---:|---:|---:|"]
         targets = {name: row for name, row in facts.items() if name.startswith("0.")}

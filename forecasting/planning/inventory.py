@@ -2,7 +2,13 @@
 
 Periodic review: at every cutoff, on hand + on order are brought to `order_up_to`. What is ordered now arrives after
 the lead time, and the next order, a review later, arrives after another one: until then stock has to last, so demand
-over lead time + review counts (Silver, Pyke and Thomas, 2017, section 6.9).
+over lead time + review counts (Silver, Pyke and Thomas, 2017, section 6.9), where demand without stock waits.
+
+Where it is lost, what is missing before the arrival is not owed, and no constant level is best: the less there is, the
+more will be lost. `served` is the level that serves demand from the arrival on at the target (Morton, 1971: the myopic
+policy), `projected` the one that brings the stock expected at the arrival to a constant (van Jaarsveld and Arts, 2024).
+Where costs are the target, the first orders too much (it counts no later order) and the second too little where
+shortage is cheap; half way between them costs less than the best constant level in Zipkin's examples (2008).
 """
 
 from __future__ import annotations
@@ -14,6 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forecasting.errors import PlanningError
+from forecasting.planning import sums
 
 Numbers = NDArray[np.float64]
 Labels = NDArray[np.object_]
@@ -26,9 +33,8 @@ def critical_ratio(holding: float, shortage: float, periods: float = 1) -> float
     """Service level at which a unit more costs as much as it saves (newsvendor; Arrow, Harris and Marschak, 1951).
 
     holding: money a unit left over at the end of a period; shortage: money a unit that was wanted and not there. Demand
-    that waits costs it in every period, so `periods` is 1. Demand that is lost costs it once, where waiting would cost
-    it in each of the lead time + review periods that an order has to last: with `periods` that number, a share of it a
-    period stands for it (Janakiraman, Seshadri and Shanthikumar, 2007).
+    that waits costs it in every period, so `periods` is 1. Demand that is lost costs it once, while a unit left over is
+    held until the next order arrives: with `periods` the review.
     """
     if holding < 0 or shortage < 0 or not holding + shortage > 0:
         raise PlanningError(f"holding {holding:g} and shortage {shortage:g}: neither below 0, and not both 0.")
@@ -55,9 +61,31 @@ class Levels:
     order_up_to: Numbers
 
 
-def levels(demand_mean: Numbers, demand_quantile: Numbers, cover: Numbers | float = 0.0) -> Levels:
-    """Levels from demand over lead time and review: its mean, its quantile at the service level, and units on top."""
-    return Levels(demand_quantile - demand_mean, demand_quantile, demand_quantile + cover)
+def levels(
+    demand_mean: Numbers, demand_quantile: Numbers, cover: Numbers | float = 0.0, needed: Numbers | None = None
+) -> Levels:
+    """Levels from demand over lead time and review: its mean, its quantile at the service level, and units on top.
+
+    needed: the level to order at where it is not that quantile, as for demand that is lost.
+    """
+    point = demand_quantile if needed is None else needed
+    return Levels(demand_quantile - demand_mean, point, point + cover)
+
+
+def where_lost(
+    position: Numbers, ahead: tuple[Numbers, Numbers], later: Numbers, level: Numbers, costs: NDArray[np.bool_]
+) -> tuple[Numbers, Numbers]:
+    """(n_series,) levels to order at where unmet demand is lost, and units that are lost before an order arrives.
+
+    position: on hand + on order. ahead: mean (n_series,) and distribution (n_series, len(GRID)) of demand until then;
+    later: distribution from then to the next arrival. level: to serve later demand at. costs: whether it follows from
+    costs, (n_series,).
+    """
+    before, spread = ahead
+    lost = np.minimum(sums.excess(spread, position), before)
+    served = position + sums.missing(later, spread, position, level)
+    projected = before - lost + sums.quantile(later, level)
+    return np.where(costs, (served + projected) / 2, served), lost
 
 
 def order(position: Numbers, stock: Levels, terms: Terms, rounding: str = "up") -> Numbers:
@@ -84,11 +112,14 @@ def projected(stock: Numbers, mean: Numbers, days: pd.DatetimeIndex) -> pd.Serie
     return pd.Series(days[used.argmax(axis=1)]).where(out)
 
 
-def left_over(stock: Numbers, mean: Numbers, lead_time: NDArray[np.int64]) -> Numbers:
-    """(n_series,) units expected to be left when an order of now arrives, never below 0."""
+def left_over(stock: Numbers, mean: Numbers, lead_time: NDArray[np.int64], lost: Numbers | float = 0.0) -> Numbers:
+    """(n_series,) units expected to be left when an order of now arrives, never below 0.
+
+    lost: units of the demand until then that are expected to be lost, and so take nothing from the stock.
+    """
     running = np.concatenate([np.zeros((len(mean), 1)), np.cumsum(mean, axis=1)], axis=1)
     used = running[np.arange(len(mean)), np.minimum(lead_time, mean.shape[1])]
-    found: Numbers = np.maximum(stock - used, 0)
+    found: Numbers = np.maximum(stock - used + lost, 0)
     return found
 
 

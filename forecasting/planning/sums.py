@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from forecasting.data.blocks import blocks
 from forecasting.data.hierarchy import SERIES
 from forecasting.data.panel import Matrix, Panel
 from forecasting.errors import PlanningError
@@ -18,6 +19,13 @@ from forecasting.models.calibration import GRID
 from forecasting.models.calibrations import Calibrations
 
 Numbers = NDArray[np.float64]
+# Share of the distribution that a level of GRID stands for: half of the way to the levels on either side.
+WEIGHTS = np.diff(np.concatenate([[0.0], (np.array(GRID[1:]) + np.array(GRID[:-1])) / 2, [1.0]]))
+CROSSED = 1024  # series whose two distributions are crossed at once, each in equal steps: 1,000 numbers a series
+# (len(GRID), steps) that take a distribution from the levels of GRID to equal steps.
+LATER, AHEAD = (
+    np.array([np.interp((np.arange(n) + 0.5) / n, GRID, one) for one in np.eye(len(GRID))]) for n in (100, 10)
+)
 
 
 def distribution(
@@ -32,26 +40,57 @@ def distribution(
             f"Demand over {periods} periods cannot be told from a forecast of {mean.shape[1]}; allowed is 1 to that."
         )
     total = mean[:, :periods].sum(axis=1, dtype=np.float64)
-    lengths = [1, *(width for width in calibrations.windows if 1 < width <= mean.shape[1])]
+    return _spread(calibrations, panel, total, (periods, mean.shape[1]), at)
+
+
+def after(
+    calibrations: Calibrations, panel: Panel, mean: Matrix, lead: int, periods: int, at: Sequence[float] = GRID
+) -> Numbers:
+    """(n_series, len(at)) quantiles of the demand of `periods` periods that follow the first `lead` ones.
+
+    It spreads beside its mean as demand of the first `periods` ones would. Raises PlanningError as `distribution` does.
+    """
+    if lead + periods > mean.shape[1]:
+        raise PlanningError(
+            f"Demand of {periods} periods after {lead} cannot be told from a forecast of {mean.shape[1]} periods."
+        )
+    total = mean[:, lead : lead + periods].sum(axis=1, dtype=np.float64)
+    return _spread(calibrations, panel, total, (periods, mean.shape[1]), at)
+
+
+def _spread(
+    calibrations: Calibrations, panel: Panel, total: Numbers, span: tuple[int, int], at: Sequence[float]
+) -> Numbers:
+    """Quantiles (n_series, len(at)) of a total (n_series,) over span = (periods, horizon of the forecast)."""
+    periods, horizon = span
+    lengths = [1, *(width for width in calibrations.windows if 1 < width <= horizon)]
     below = max(length for length in lengths if length <= periods)
     above = min((length for length in lengths if length >= periods), default=below)
-    ratio = _ratios(calibrations, panel, mean, below, at)
+    # At its average rate: the first period alone may be a closed day, with nothing to learn a spread from.
+    rate = total / periods
+    ratio = _ratios(calibrations, panel, rate, (below, horizon), at)
     if above != below:
         # Errors that are independent of each other shrink, seen beside the mean, by the root of the length.
         share = (below**-0.5 - periods**-0.5) / (below**-0.5 - above**-0.5)
-        ratio = (1 - share) * ratio + share * _ratios(calibrations, panel, mean, above, at)
+        ratio = (1 - share) * ratio + share * _ratios(calibrations, panel, rate, (above, horizon), at)
     found: Numbers = total[:, None] * ratio
     return found
 
 
-def _ratios(calibrations: Calibrations, panel: Panel, mean: Matrix, length: int, at: Sequence[float]) -> Numbers:
-    """(n_series, len(at)) quantiles over the mean of a sum of a length that was calibrated; 0 where the mean is."""
+def _ratios(
+    calibrations: Calibrations, panel: Panel, rate: Numbers, span: tuple[int, int], at: Sequence[float]
+) -> Numbers:
+    """(n_series, len(at)) quantiles over the mean of a sum of a length that was calibrated; 0 where the mean is.
+
+    rate: (n_series,) mean units a period. span: (length, horizon of the forecast).
+    """
+    length, horizon = span
     if length == 1:
-        total = mean[:, :1]
+        total = rate[:, None].astype(np.float32)
         found = calibrations.days[SERIES].quantiles(panel, total, at=at)[:, 0]
         return _over(found, total[:, 0])
-    widths = [width for width in calibrations.windows if width <= mean.shape[1]]
-    running = np.cumsum(mean, axis=1, dtype=np.float64)[:, [width - 1 for width in widths]].astype(np.float32)
+    widths = [width for width in calibrations.windows if width <= horizon]
+    running = (rate[:, None] * np.array(widths)).astype(np.float32)
     place = widths.index(length)
     found = calibrations.sums[SERIES].quantiles(panel, running, at=at)[:, place]
     return _over(found, running[:, place])
@@ -71,7 +110,8 @@ def quantile(distributed: Numbers, levels: Numbers, at: Sequence[float] = GRID) 
     low, high = np.asarray(at)[place], np.asarray(at)[place + 1]
     share = np.clip((levels - low) / (high - low), 0, 1)
     rows = np.arange(len(distributed))
-    found: Numbers = distributed[rows, place] * (1 - share) + distributed[rows, place + 1] * share
+    below = distributed[rows, place]
+    found: Numbers = below + share * (distributed[rows, place + 1] - below)
     return found
 
 
@@ -80,4 +120,26 @@ def above(distributed: Numbers, limit: Numbers, at: Sequence[float] = GRID) -> N
     risk = np.array([1 - np.interp(value, row, at) for value, row in zip(limit, distributed, strict=True)])
     # Below every quantile it is all but sure, above all of them all but impossible.
     found: Numbers = np.where(limit < distributed[:, 0], 1 - at[0], risk) if len(risk) else np.empty(0)
+    return found
+
+
+def excess(distributed: Numbers, limit: Numbers) -> Numbers:
+    """(n,) units expected beyond a limit (n,), of distributions at GRID, (n, len(GRID))."""
+    found: Numbers = np.maximum(distributed - limit[:, None], 0) @ WEIGHTS
+    return found
+
+
+def missing(later: Numbers, ahead: Numbers, position: Numbers, levels: Numbers) -> Numbers:
+    """(n,) units that are to arrive so that `later` demand is served with a probability of `levels`, (n,).
+
+    The quantile at that level of later demand less what demand `ahead` leaves of the position, which is never below 0:
+    what is not there then is lost and not owed. Distributions at GRID, (n, len(GRID)), as if independent of each other.
+    """
+    found = np.empty(len(later))
+    count = LATER.shape[1] * AHEAD.shape[1]
+    steps = (np.arange(count) + 0.5) / count
+    for part in blocks(len(later), CROSSED):
+        left = np.maximum(position[part, None] - ahead[part] @ AHEAD, 0)
+        wanted = ((later[part] @ LATER)[:, :, None] - left[:, None, :]).reshape(len(left), -1)
+        found[part] = quantile(np.sort(wanted, axis=1), levels[part], steps.tolist())
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,14 @@ DEFAULT_SERVICE = 0.95
 TERMS = ("lead_time", "review", "service_level", "pack_size", "minimum_order")
 WHOLE = ("lead_time", "review")
 LEAST = {"lead_time": 0, "review": 1, "service_level": 1e-9, "pack_size": 1e-9, "minimum_order": 0}
-MOST = {"service_level": 0.995}
+MOST = {"service_level": 1.0}  # a share: 95 is no service level
+CALIBRATED = {"service_level": 0.995}
+WORTH_SAYING = 0.05  # units; less is shown as 0.0
 Labels = NDArray[np.object_]
 
 
 def terms_of(rules: PlanningSettings, panel: Panel, classes: tuple[Labels, Labels], own: pd.DataFrame) -> pd.DataFrame:
-    """A row a series: abc, xyz, stock_date, on_hand, on_order and TERMS.
+    """A row a series: abc, xyz, stock_date, on_hand, on_order, TERMS and target, `costs` or `service`.
 
     A term comes from the stock table, else from the item's attribute that `planning.attributes` names, else from the
     class of the series, else from [planning]. own: the rows of the stock table, in the order of the panel; older than
@@ -43,10 +45,9 @@ def terms_of(rules: PlanningSettings, panel: Panel, classes: tuple[Labels, Label
         if name in rules.attributes:
             value = value.fillna(_attribute(panel, name, rules.attributes[name]))
         if name == "service_level":
-            periods = (
-                (table["lead_time"] + table["review"]) if rules.unmet == "lost" else pd.Series(1.0, index=empty.index)
-            )
-            default = _service(rules, classes, periods)
+            periods = table["review"] if rules.unmet == "lost" else pd.Series(1.0, index=empty.index)
+            default, kind = _service(rules, classes, periods)
+            table["target"] = kind.where(value.isna(), "service")
         else:
             default = pd.Series(float(getattr(rules, name)), index=empty.index)
         table[name] = _sensible(name, value.fillna(default), panel)
@@ -69,35 +70,43 @@ def _attribute(panel: Panel, name: str, column: str) -> pd.Series:
     return found.astype("float64")
 
 
-def _service(rules: PlanningSettings, classes: tuple[Labels, Labels], periods: pd.Series) -> pd.Series:
-    """Target of each series: of its class by both letters, by one of them, or of [planning].
+def _service(
+    rules: PlanningSettings, classes: tuple[Labels, Labels], periods: pd.Series
+) -> tuple[pd.Series, pd.Series]:
+    """Service level of each series, by both letters of its class, one, or [planning]; and `costs` or `service`.
 
-    periods: that costs of a shortage are spread over, a series.
+    periods: that a unit left over is held for, a series.
     """
     found = []
     for a, x, number in zip(*classes, periods, strict=True):
-        target = next((rules.classes[name] for name in (a + x, a, x) if name in rules.classes), rules)
-        found.append(_level(target, _level(rules, DEFAULT_SERVICE, number), number))
-    return pd.Series(found, dtype="float64")
+        said = [rules.classes[name] for name in (a + x, a, x) if name in rules.classes]
+        found.append(_level([*said[:1], rules], number))
+    levels, kinds = zip(*found, strict=True) if found else ((), ())
+    return pd.Series(levels, dtype="float64"), pd.Series(kinds, dtype="str")
 
 
-def _level(target: Target, otherwise: float, periods: float) -> float:
-    if target.holding is not None and target.shortage is not None:
-        return critical_ratio(target.holding, target.shortage, periods)
-    return target.service_level if target.service_level is not None else otherwise
+def _level(targets: Sequence[Target], periods: float) -> tuple[float, str]:
+    """What the first one that says anything asks for."""
+    for target in targets:
+        if target.holding is not None and target.shortage is not None:
+            return critical_ratio(target.holding, target.shortage, periods), "costs"
+        if target.service_level is not None:
+            return target.service_level, "service"
+    return DEFAULT_SERVICE, "service"
 
 
 def _sensible(name: str, values: pd.Series, panel: Panel) -> pd.Series:
     """Terms that can be met. A service level above what is calibrated counts as the highest one that is."""
-    wrong = ~(values >= LEAST[name]) | ~np.isfinite(values)
+    wrong = ~values.between(LEAST[name], MOST.get(name, np.inf)) | ~np.isfinite(values)
     if name in WHOLE:
         wrong |= values != values.round()
+    kind, to = "whole " if name in WHOLE else "", f" to {MOST[name]:g}" if name in MOST else ""
     if wrong.any():
         raise PlanningError(
             f"{name} of {some(panel.unique_ids[wrong.to_numpy()])}: {some(values[wrong].unique())}; allowed are "
-            f"{'whole ' if name in WHOLE else ''}numbers from {LEAST[name]:g}. See extract.inventory and [planning]."
+            f"{kind}numbers from {LEAST[name]:g}{to}. See extract.inventory and [planning]."
         )
-    return values.clip(upper=MOST.get(name))
+    return values.clip(upper=CALIBRATED.get(name))
 
 
 def why(table: pd.DataFrame, overridden: NDArray[np.bool_]) -> list[str]:
@@ -121,6 +130,8 @@ def _sentence(row: Mapping[Hashable, Any], overridden: bool) -> str:
     known = pd.notna(row["on_order"])
     ordered = f"{row['on_order']:,.0f} on order" if known else "what is on order is not known"
     there = f"{row['on_hand']:,.0f} on hand, {ordered}"
+    if row["lost"] >= WORTH_SAYING:
+        there += f", {row['lost']:,.1f} will be missing before an order arrives"
     if row["order"] == 0:
         return f"{demand}; {there}: enough."
     packs = f", in packs of {row['pack_size']:g}" if row["pack_size"] != 1 else ""

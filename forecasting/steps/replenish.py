@@ -119,7 +119,7 @@ def proposals(
         )
     table = terms.assign(unique_id=panel.unique_ids, **_demand(rules, panel, vintage, terms, calibrations))
     stock = Levels(*(table[name].to_numpy() for name in ("safety_stock", "reorder_point", "order_up_to")))
-    position = table["on_hand"].to_numpy() + table["on_order"].fillna(0).to_numpy()
+    position = _position(table)
     table["order"] = inventory.order(position, stock, _arrays(table), rules.rounding)
     discontinued = vintage.status == "discontinued"
     table.loc[discontinued, "order"] = 0.0
@@ -128,7 +128,7 @@ def proposals(
         [discontinued, np.isnan(position), beyond], ["discontinued", "unknown", "horizon"], default="ok"
     )
     used = vintage.mean.astype(np.float64)
-    left = inventory.left_over(position, used, table["lead_time"].to_numpy())
+    left = inventory.left_over(position, used, table["lead_time"].to_numpy(), table["lost"].fillna(0).to_numpy())
     table["projected_stock"] = np.where(np.isfinite(position), left, np.nan)
     table["stock_out"] = inventory.projected(position, used, panel.future(horizon))
     table["why"] = why(table, _touched(vintage, table))
@@ -140,7 +140,7 @@ def _demand(
 ) -> dict[str, Numbers]:
     """Demand until the next order arrives, the levels that follow, and the risk until one of now does."""
     span, lead = (terms["lead_time"] + terms["review"]).to_numpy(), terms["lead_time"].to_numpy()
-    position = terms["on_hand"].to_numpy() + terms["on_order"].fillna(0).to_numpy()
+    position = _position(terms)
     mean, quantile, cover, risk = (np.full(len(span), np.nan) for _ in range(4))
     horizon = vintage.mean.shape[1]
     for width in np.unique(np.concatenate([span, lead[lead > 0]])).tolist():
@@ -155,8 +155,42 @@ def _demand(
         until = (lead == width) & np.isfinite(position)
         risk[until] = sums.above(spread[until], position[until])
     risk[(lead == 0) & np.isfinite(position)] = 0.0
-    found = inventory.levels(mean, quantile, cover)
-    return {"demand_mean": mean, "demand_quantile": quantile, "risk": risk} | vars(found)
+    needed, lost = quantile, np.full(len(span), np.nan)
+    if rules.unmet == "lost":
+        needed, lost = _where_lost(panel, vintage, terms, calibrations, quantile)
+    found = inventory.levels(mean, quantile, cover, needed)
+    return {"demand_mean": mean, "demand_quantile": quantile, "risk": risk, "lost": lost} | vars(found)
+
+
+def _where_lost(
+    panel: Panel, vintage: Vintage, terms: pd.DataFrame, calibrations: Calibrations, quantile: Numbers
+) -> tuple[Numbers, Numbers]:
+    """(n_series,) levels to order at where unmet demand is lost, and units that are lost before an order arrives.
+
+    quantile: the level where stock is not known, and so neither what will be lost.
+    """
+    position, level = _position(terms), terms["service_level"].to_numpy()
+    needed, lost = quantile.copy(), np.full(len(terms), np.nan)
+    costs = (terms["target"] == "costs").to_numpy()
+    waits = terms["lead_time"].to_numpy(), terms["review"].to_numpy()
+    for lead, review in sorted(set(zip(*(wait.tolist() for wait in waits), strict=True))):
+        known = np.flatnonzero((waits[0] == lead) & (waits[1] == review) & np.isfinite(position))
+        if lead + review > vintage.mean.shape[1] or not len(known):
+            continue
+        later = sums.after(calibrations, panel, vintage.mean, lead, review)[known]
+        ahead = np.zeros((len(known), len(GRID)))
+        if lead:
+            ahead = sums.distribution(calibrations, panel, vintage.mean, lead)[known]
+        before = vintage.mean[known, :lead].sum(axis=1, dtype=np.float64)
+        found = inventory.where_lost(position[known], (before, ahead), later, level[known], costs[known])
+        needed[known], lost[known] = found
+    return needed, lost
+
+
+def _position(terms: pd.DataFrame) -> Numbers:
+    """(n_series,) units on hand + on order; NaN where stock is not known."""
+    found: Numbers = terms["on_hand"].to_numpy() + terms["on_order"].fillna(0).to_numpy()
+    return found
 
 
 def _touched(vintage: Vintage, table: pd.DataFrame) -> NDArray[np.bool_]:

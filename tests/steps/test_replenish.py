@@ -147,6 +147,32 @@ def test_what_people_said_is_what_is_ordered_by(shop):
     pd.testing.assert_frame_equal(table(settings), before)
 
 
+def test_where_demand_is_lost_the_level_follows_from_what_is_there(shop):
+    _, settings = shop
+    waits = table(settings, classes={}, service_level=0.9)
+    assert waits["lost"].isna().all()
+    found = table(settings, classes={}, service_level=0.9, unmet="lost")
+    known = found[found["status"] == "ok"]
+    position = known["on_hand"] + known["on_order"].fillna(0)
+    assert (known["target"] == "service").all()
+    assert (known["lost"] >= 0).all()
+    # What is lost is not owed, and nothing more than before is needed to serve the same share of cycles.
+    ahead = known["demand_mean"] * known["lead_time"] / (known["lead_time"] + known["review"])
+    assert (known["order"] <= waits.loc[known.index, "order"] + 1e-6).mean() > 0.5
+    assert known.loc[position < ahead / 2, "lost"].gt(0).all()
+    short = known[(known["lost"] >= 0.05) & (known["order"] > 0)]
+    said = f"{short['lost'].iloc[0]:,.1f} will be missing before an order arrives"
+    assert said in short["why"].iloc[0]
+    arrived = known.loc[short.index, "projected_stock"]
+    assert (arrived >= 0).all()
+    unknown = found["status"] == "unknown"
+    assert found.loc[unknown, "lost"].isna().all()
+    assert found.loc[unknown, "reorder_point"].tolist() == waits.loc[unknown, "reorder_point"].tolist()
+    costs = table(settings, classes={}, service_level=None, holding=0.2, shortage=1.0, unmet="lost")
+    assert (costs["target"] == "costs").all()
+    assert costs["service_level"].tolist() == pytest.approx((1 / (1 + 0.2 * costs["review"])).tolist())
+
+
 def test_a_wait_beyond_the_horizon_is_said(shop):
     _, settings = shop
     with pytest.raises(PlanningError, match=r"planning.lead_time 6 \+ planning.review 2 reach beyond panel.horizon 7"):
@@ -214,6 +240,11 @@ def test_the_nearest_place_says_a_term():
         ({"pack_size": "box"}, {}, "planning.attributes.pack_size: the series have no attribute 'box'"),
         ({"pack_size": "case"}, {"case": ["six", "12"]}, "attribute case: no number: six"),
         ({"pack_size": "case"}, {"case": ["0", "12"]}, "pack_size of A: 0.0; allowed are numbers from 1e-09"),
+        (
+            {"service_level": "goal"},
+            {"goal": ["95", "0.9"]},
+            "service_level of A: 95.0; allowed are numbers from 1e-09 to 1",
+        ),
         ({"lead_time": "days"}, {"days": ["1.5", "2"]}, "lead_time of A: 1.5; allowed are whole numbers from 0"),
     ],
 )
