@@ -62,7 +62,7 @@ def _inventory(runs: dict[str, Any]) -> str:
     if facts := runs.get("vn2"):
         parts.append(
             f"VN2, {facts['weeks']} weeks, {facts['series']} series: lead time 2 weeks, weekly orders, holding 0.2 and "
-            "shortage 1.0 a unit and week, unmet demand lost; the example configuration as it is. The contest's "
+            "shortage 1.0 a unit and week, unmet demand lost. The contest's "
             "benchmark is the seasonal average with 4 weeks of cover; other covers are peers picked after the fact. "
             "Weeks out of stock filled with the mean of those around them.\n"
         )
