@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -19,18 +21,22 @@ SMALL = {
 
 def small_shop(folder: Path, **changes: object) -> Path:
     """Write conf.toml for a tiny demo retailer whose stores all lie in `folder`; `a__b=1` sets a.b."""
-    import tomllib
+    text = (ROOT / "conf" / "demo.toml").read_text().replace("var/", f"{folder}/")
+    path = folder / "conf.toml"
+    path.write_text(changed(text, SMALL | {name.replace("__", "."): value for name, value in changes.items()}))
+    return path
 
-    content = tomllib.loads((ROOT / "conf" / "demo.toml").read_text().replace("var/", f"{folder}/"))
-    for key, value in (SMALL | {name.replace("__", "."): value for name, value in changes.items()}).items():
+
+def changed(text: str, changes: Mapping[str, object]) -> str:
+    """A TOML text with other values, by names such as `train.models`."""
+    content = tomllib.loads(text)
+    for key, value in changes.items():
         *sections, last = key.split(".")
         section = content
         for name in sections:
             section = section.setdefault(name, {})
         section[last] = value
-    path = folder / "conf.toml"
-    path.write_text(_toml(content))
-    return path
+    return _toml(content)
 
 
 def _toml(content: dict, prefix: str = "") -> str:

@@ -43,20 +43,23 @@ def need_docker() -> None:
 
 
 class Stack:
-    """The stack, and what is done to it. `env`: its file of secrets. `conf`: folder of its configuration."""
+    """The stack, and what is done to it. `env`: its file of secrets. `conf`: folder of its configuration.
 
-    def __init__(self, folder: Path) -> None:
+    Made with the text of another configuration than the small shop's, and with other variables, where they are given.
+    """
+
+    def __init__(self, folder: Path, conf: str = "", **environ: str) -> None:
         self.folder, self.env, self.conf = folder, folder / "stack.env", folder / "conf"
         self.conf.mkdir()
-        shop = small_shop(folder, **SHOP).read_text()
-        (self.conf / "demo.toml").write_text(shop.replace(f"{folder}/", "/app/var/"))
+        shop = conf or small_shop(folder, **SHOP).read_text().replace(f"{folder}/", "/app/var/")
+        (self.conf / "demo.toml").write_text(shop)
         self.conf.chmod(0o755)
         airflow, mlflow = free_ports(2)
         self.url = f"http://127.0.0.1:{airflow}"
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith("FORECASTING")} | {
             "COMPOSE_PROJECT_NAME": PROJECT, "COMPOSE_PROFILES": "demo,worker-2",
             "FORECASTING_CONF_FOLDER": str(self.conf), "AIRFLOW_PORT": str(airflow),
-            "MLFLOW_PORT": str(mlflow), "FORECASTING_RETRY_SECONDS": "5",
+            "MLFLOW_PORT": str(mlflow), "FORECASTING_RETRY_SECONDS": "5", **environ,
         }  # fmt: skip
 
     def make(self, *words: str) -> str:
@@ -158,9 +161,9 @@ class Planner:
             assert time.monotonic() < deadline, f"{method} {path}: no answer\n{self._stack.state()}"
             time.sleep(1)
 
-    def trigger(self) -> datetime:
-        """The demo's next night; when it was queued."""
-        run = self.ask("POST", "dags/extract/dagRuns", json={"logical_date": None, "conf": {}})
+    def trigger(self, dag: str = "extract", **conf: str) -> datetime:
+        """A run, of `extract` the demo's next night; when it was queued."""
+        run = self.ask("POST", f"dags/{dag}/dagRuns", json={"logical_date": None, "conf": conf})
         return datetime.fromisoformat(run["queued_at"])
 
     def tasks(self, since: datetime) -> dict[str, dict]:
