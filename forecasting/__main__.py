@@ -128,6 +128,7 @@ def parser() -> argparse.ArgumentParser:
         "--to", required=True, metavar="VERSION", help="version to go back to, as in MLflow"
     )
     parsers["rollback"].add_argument("--reason", required=True, metavar="TEXT", help="why; kept in `promotions`")
+    parsers["rollback"].add_argument("--by", metavar="NAME", help="who says so; default: the user of this machine")
     parsers["backup"].add_argument("--to", required=True, metavar="FOLDER", help="new folder that the backup goes to")
     parsers["restore"].add_argument("--from", required=True, dest="source", metavar="FOLDER", help="folder of a backup")
     parsers["restore"].add_argument("--overwrite", action="store_true", help="in place of what the stores hold now")

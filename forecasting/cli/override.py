@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import getpass
 from argparse import Namespace
 from typing import Any
 
 from forecasting import settings as configuration
-from forecasting.cli.report import records, result, table
+from forecasting.cli.report import person, records, result, table
 from forecasting.errors import SettingsError
 from forecasting.settings import Settings
 
@@ -20,24 +19,23 @@ def override(arguments: Namespace) -> int:
     from forecasting.steps import overrides
 
     settings = configuration.load(arguments.conf, arguments.changes)
-    by = arguments.by or getpass.getuser()
     if arguments.withdraw:
-        facts = overrides.withdraw(settings, arguments.withdraw, by, arguments.reason or "")
+        facts = overrides.withdraw(settings, arguments.withdraw, person(arguments), arguments.reason or "")
         result(arguments, facts, lambda: f"Override {facts['id']} is withdrawn (version {facts['version']}).")
         return 0
     if arguments.units is None and arguments.percent is None:
         found = overrides.listed(settings, active=not arguments.all)
         result(arguments, {"overrides": records(found)}, lambda: table(found[SHOWN], "overrides"))
         return 0
-    return _submit(arguments, settings, by)
+    return _submit(arguments, settings)
 
 
-def _submit(arguments: Namespace, settings: Settings, by: str) -> int:
+def _submit(arguments: Namespace, settings: Settings) -> int:
     from forecasting.steps import overrides
 
-    wanted = _wanted(arguments, by)
+    wanted = _wanted(arguments)
     if arguments.preview:
-        changed = overrides.preview(settings, wanted)
+        changed = overrides.preview(settings, wanted, arguments.change)
         result(arguments, {"changed": records(changed)}, lambda: table(changed, "it would change"))
         return 0
     facts = overrides.submit(settings, wanted, arguments.change)
@@ -45,7 +43,7 @@ def _submit(arguments: Namespace, settings: Settings, by: str) -> int:
     return 0
 
 
-def _wanted(arguments: Namespace, by: str) -> Any:
+def _wanted(arguments: Namespace) -> Any:
     from forecasting.planning.overrides import ABSOLUTE, PERCENT, Override
 
     missing = [f"--{option}" for option, name in NEEDED.items() if not getattr(arguments, name)]
@@ -61,7 +59,7 @@ def _wanted(arguments: Namespace, by: str) -> Any:
         kind=ABSOLUTE if arguments.units is not None else PERCENT,
         value=arguments.units if arguments.units is not None else arguments.percent,
         reason=arguments.reason,
-        by=by,
+        by=person(arguments),
         expires=arguments.expires,
         note=arguments.note or "",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import getpass
 import json
 import logging
 import os
@@ -23,6 +24,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from structlog.contextvars import bound_contextvars
 
 from forecasting.cli import logs
+from forecasting.errors import SettingsError
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +114,14 @@ def _libraries_to_stderr() -> Iterator[None]:
 def result(arguments: Namespace, content: Mapping[str, Any], text: Callable[[], str]) -> None:
     """Print a command's result: the content as JSON, or the text for people."""
     print(json.dumps(content, default=plain, allow_nan=False) if arguments.json else text())  # noqa: T201
+
+
+def person(arguments: Namespace) -> str:
+    """Who says it: `--by`, else the user of this machine. Raises SettingsError where it knows no name for its user."""
+    try:
+        return str(arguments.by or getpass.getuser())
+    except (KeyError, OSError):  # a container's user need have no entry in its list
+        raise SettingsError("The user of this machine has no name: say who you are with --by NAME.") from None
 
 
 def plain(value: Any) -> Any:

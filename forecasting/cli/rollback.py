@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import getpass
 from argparse import Namespace
 
 from forecasting import settings as configuration
 from forecasting.cli.night import Night
-from forecasting.cli.report import Report, result
+from forecasting.cli.report import Report, person, result
 
 
 def rollback(arguments: Namespace) -> int:
@@ -15,10 +14,10 @@ def rollback(arguments: Namespace) -> int:
     from forecasting.steps.rollback import newest_vintage
     from forecasting.steps.rollback import rollback as step
 
-    settings = configuration.load(arguments.conf, arguments.changes)
+    settings, by = configuration.load(arguments.conf, arguments.changes), person(arguments)
     night = Night(settings, newest_vintage(settings), Report(arguments.debug))
     with night.report.step("rollback") as progress:
-        facts = step(settings, night.cutoff, arguments.to, arguments.reason, getpass.getuser(), night.run)
+        facts = step(settings, night.cutoff, arguments.to, arguments.reason, by, night.run)
         progress.outcome = f"champion {facts['champion']} -> {facts['version']}"
     published = night.forecast()
     content = {"run_id": night.run.run_id, **facts, "rows": published["rows"], "series": published["series"]}

@@ -60,6 +60,11 @@ class Frequency:
         days = np.datetime64(first, "D") + steps * (7 if self.code[0] == "W" else 1)
         return pd.DatetimeIndex(days.astype("datetime64[s]"))
 
+    def next_start(self, day: date) -> pd.Timestamp:
+        """First day of the first period that begins on the day or after it."""
+        start = self.starts(pd.DatetimeIndex([pd.Timestamp(day)]))[0]
+        return start if start.date() == day else self.range(start, 2)[1]
+
     def end(self, start: pd.Timestamp) -> date:
         """Last day of the period that begins at `start`."""
         return (self.range(start, 2)[1] - pd.Timedelta(days=1)).date()

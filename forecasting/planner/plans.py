@@ -86,7 +86,7 @@ def make_override(visit: Planning, said: Annotated[Change, Body()]) -> Response:
 @api.post("/overrides/preview", responses=REFUSED)
 def preview_override(visit: Planning, said: Annotated[Change, Body()]) -> Response:
     """What it would make of the newest vintage, without keeping it."""
-    found = _refused(lambda: steps.preview(visit.store.settings, said.override(visit.user)))
+    found = _refused(lambda: steps.preview(visit.store.settings, said.override(visit.user), said.replaces))
     series = found[found["level"] == "series"]
     return answer(
         visit.request,

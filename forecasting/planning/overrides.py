@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from forecasting.data.frequency import Frequency
 from forecasting.data.hierarchy import SERIES, TOTAL, Level, group
 from forecasting.errors import PlanningError, SettingsError, some
 
@@ -54,12 +55,13 @@ class Override:
         return self.expires is None or cutoff <= self.expires
 
 
-def check(wanted: Override, series: pd.DataFrame, cutoff: date, last: date) -> Positions:
+def check(wanted: Override, series: pd.DataFrame, cutoff: date, last: date, frequency: Frequency) -> Positions:
     """Rows of the series table that the override speaks of.
 
     cutoff: of the newest vintage; last: last day of its horizon. Raises PlanningError naming everything that is wrong.
     """
-    problems = [*_texts(wanted), *_numbers(wanted), *_dates(wanted, cutoff, last)]
+    problems = [*check_texts({name: getattr(wanted, name) for name in LONGEST}, REQUIRED)]
+    problems += [*_numbers(wanted), *_dates(wanted, cutoff, last, frequency)]
     rows = np.empty(0, dtype=np.intp)
     try:
         rows = members(series, wanted)
@@ -70,14 +72,14 @@ def check(wanted: Override, series: pd.DataFrame, cutoff: date, last: date) -> P
     return rows
 
 
-def _texts(wanted: Override) -> Iterator[str]:
-    for name in REQUIRED:
-        if not getattr(wanted, name).strip():
+def check_texts(given: Mapping[str, str], required: Collection[str]) -> Iterator[str]:
+    """What is wrong with texts that a person wrote, by the name of the field."""
+    for name in required:
+        if not given[name].strip():
             yield f"{name}: it is empty; say {'why' if name == 'reason' else 'who or what'}."
-    for name, longest in LONGEST.items():
-        text = getattr(wanted, name)
-        if len(text) > longest:
-            yield f"{name}: {len(text):,} characters, allowed are {longest:,}."
+    for name, text in given.items():
+        if len(text) > LONGEST[name]:
+            yield f"{name}: {len(text):,} characters, allowed are {LONGEST[name]:,}."
         if re.search(r"[\x00-\x08\x0b-\x1f\x7f]", text):
             yield f"{name}: it holds control characters; write plain text."
 
@@ -92,13 +94,25 @@ def _numbers(wanted: Override) -> Iterator[str]:
         yield f"value: {wanted.value:g}; allowed is from {low:,.0f} to {high:,.0f} {unit}."
 
 
-def _dates(wanted: Override, cutoff: date, last: date) -> Iterator[str]:
+def _dates(wanted: Override, cutoff: date, last: date, frequency: Frequency) -> Iterator[str]:
     if wanted.end < wanted.start:
         yield f"end: {wanted.end} lies before the start, {wanted.start}."
+    elif (first := frequency.next_start(wanted.start)) > pd.Timestamp(wanted.end):
+        yield (
+            f"start, end: no period begins from {wanted.start} to {wanted.end}, so it would change nothing; the next "
+            f"one begins on {first.date()} (panel.frequency = {frequency.code})."
+        )
     if wanted.end <= cutoff:
         yield f"end: {wanted.end} is over at the newest cutoff, {cutoff}; the newest forecast goes to {last}."
-    if wanted.expires is not None and wanted.expires < cutoff:
+    if wanted.expires is None:
+        return
+    if wanted.expires < cutoff:
         yield f"expires: {wanted.expires} lies before the newest cutoff, {cutoff}: it would change nothing."
+    elif wanted.start - last > wanted.expires - cutoff:
+        yield (
+            f"expires: the forecast of {wanted.expires} does not reach {wanted.start} (that of {cutoff} goes to "
+            f"{last}): it would change nothing."
+        )
 
 
 def members(series: pd.DataFrame, override: Override) -> Positions:

@@ -29,11 +29,11 @@ def changes(warehouse: Warehouse, panel: Panel, actual: Matrix, vintages: Sequen
     rows = warehouse.read(OVERRIDDEN, CHANGED, level=SERIES, cutoff=list(vintages))
     known = rows.assign(actual=_actual(panel, actual, rows)).dropna(subset="actual")
     scored_at = pd.Timestamp(panel.cutoff)
-    if known.empty:
-        return [Change(OVERRIDE_SCORES, _empty(), {"scored_at": scored_at})]
-    said = warehouse.read(OVERRIDES, ["id", "by", "reason"], state=ACTIVE, id=list(known["id"].unique()))
-    said = said.drop_duplicates("id", keep="last")  # who withdrew it is not who said it
-    table = worth(known.merge(said, on="id"))
+    # Who withdrew it is not who said it, nor is who changed it after that vintage.
+    versions = warehouse.read(OVERRIDES, ["id", "cutoff", "by", "reason"], state=ACTIVE, id=list(known["id"].unique()))
+    said = known.merge(versions.rename(columns={"cutoff": "since"}), on="id")
+    said = said[said["since"] <= said["cutoff"]].drop_duplicates(["cutoff", "name", "ds"], keep="last")
+    table = worth(said.drop(columns="since")) if len(said) else _empty()
     return [Change(OVERRIDE_SCORES, table.assign(scored_at=scored_at, run_id=run.run_id), {"scored_at": scored_at})]
 
 

@@ -21,7 +21,7 @@ from forecasting.data.planning_tables import OVERRIDDEN, OVERRIDES
 from forecasting.data.tables import FORECASTS
 from forecasting.data.views import OVERRIDES_CURRENT
 from forecasting.errors import PlanningError, PublishError, some
-from forecasting.planning.overrides import ACTIVE, WITHDRAWN, Override, apply, check, effects, members
+from forecasting.planning.overrides import ACTIVE, WITHDRAWN, Override, apply, check, check_texts, effects, members
 from forecasting.settings import Settings
 from forecasting.steps.rebuild import kept_or_rebuilt
 from forecasting.steps.run import Run, now, record
@@ -42,15 +42,13 @@ def submit(settings: Settings, wanted: Override, replaces: str | None = None) ->
     warehouse = Warehouse(settings.warehouse)
     with alone(settings.warehouse, "override"):
         base = _Vintage.newest(settings, warehouse)
-        check(wanted, base.panel.series, base.cutoff, base.last)
+        base.check(wanted)
         current = warehouse.view(OVERRIDES_CURRENT)
-        before = _version(current, replaces, wanted.by) if replaces else 0
-        _refuse_twin(current, wanted, replaces)
+        before, others = _beside(current, wanted, replaces, base.cutoff)
         made = replace(wanted, id=replaces or uuid.uuid4().hex[:10], at=now())
         run = Run(f"override__{made.id}__{before + 1}")
         with record(settings, run, "override", base.cutoff) as outcome:
             row = _row(made, before + 1, base.cutoff, ACTIVE)
-            others = current[(current["state"] == ACTIVE) & (current["id"] != made.id)]
             changed = base.changed([*_overrides(others), made], run.run_id)
             warehouse.publish([_new(row), Change(OVERRIDDEN, changed, {"cutoff": base.cutoff})])
             facts = {"id": made.id, "version": before + 1} | base.told(made, changed)
@@ -59,30 +57,31 @@ def submit(settings: Settings, wanted: Override, replaces: str | None = None) ->
     return facts
 
 
-def preview(settings: Settings, wanted: Override) -> pd.DataFrame:
+def preview(settings: Settings, wanted: Override, replaces: str | None = None) -> pd.DataFrame:
     """What an override would make of the newest vintage, without keeping it: OVERRIDDEN but for its run_id.
 
     Only rows that it would change. Raises what `submit` raises.
     """
     warehouse = Warehouse(settings.warehouse)
     base = _Vintage.newest(settings, warehouse)
-    check(wanted, base.panel.series, base.cutoff, base.last)
-    current = warehouse.view(OVERRIDES_CURRENT, state=ACTIVE)
-    changed = base.changed([*_overrides(current), replace(wanted, id="preview", at=now())], "")
+    base.check(wanted)
+    _, others = _beside(warehouse.view(OVERRIDES_CURRENT), wanted, replaces, base.cutoff)
+    changed = base.changed([*_overrides(others), replace(wanted, id="preview", at=now())], "")
     return changed[changed["id"] == "preview"].drop(columns="run_id").reset_index(drop=True)
 
 
 def withdraw(settings: Settings, override_id: str, by: str, reason: str) -> dict[str, Any]:
     """Take an override back: a new version that says so. The newest vintage goes without it at once.
 
-    Returns id, version, cutoff. Raises PlanningError where there is no such override or it is withdrawn already.
+    Returns id, version, cutoff. Raises PlanningError where there is no such override, it is withdrawn already, or the
+    texts cannot be taken.
     """
     warehouse = Warehouse(settings.warehouse)
     with alone(settings.warehouse, "override"):
         base, current = _Vintage.newest(settings, warehouse), warehouse.view(OVERRIDES_CURRENT)
         before = _version(current, override_id, by)
-        if not reason.strip():
-            raise PlanningError("reason: it is empty; say why the override is withdrawn.")
+        if problems := [*check_texts({"reason": reason, "by": by}, ("reason", "by"))]:
+            raise PlanningError("This override cannot be withdrawn:\n" + "\n".join(f"  {one}" for one in problems))
         mine = current[current["id"] == override_id]
         run = Run(f"override__{override_id}__{before + 1}")
         with record(settings, run, "override", base.cutoff) as outcome:
@@ -109,10 +108,14 @@ def history(settings: Settings, override_id: str) -> pd.DataFrame:
 
 
 def change(warehouse: Warehouse, panel: Panel, mean: Matrix, run_id: str) -> Change:
-    """What the overrides that hold make of a vintage that is about to be published, (n_series, horizon) means."""
-    current = warehouse.view(OVERRIDES_CURRENT, state=ACTIVE)
-    base = _Vintage(panel, mean)
-    return Change(OVERRIDDEN, base.changed(_overrides(current), run_id), {"cutoff": panel.cutoff})
+    """What overrides make of a vintage that is about to be published, (n_series, horizon) means.
+
+    As of its cutoff: a vintage that is made up for or issued again later knows nothing that people said after it.
+    """
+    rows = warehouse.read(OVERRIDES)
+    said = rows[rows["cutoff"] <= pd.Timestamp(panel.cutoff)].drop_duplicates("id", keep="last")
+    changed = _Vintage(panel, mean).changed(_overrides(said[said["state"] == ACTIVE]), run_id)
+    return Change(OVERRIDDEN, changed, {"cutoff": panel.cutoff})
 
 
 def behind(warehouse: Warehouse, cutoff: date, unique_id: str, ds: date) -> list[dict[str, Any]]:
@@ -165,6 +168,10 @@ class _Vintage:
     def last(self) -> date:
         """Last day of the horizon."""
         return self.panel.frequency.end(self.days[-1])
+
+    def check(self, wanted: Override) -> None:
+        """Raises PlanningError for an override that cannot be taken."""
+        check(wanted, self.panel.series, self.cutoff, self.last, self.panel.frequency)
 
     def changed(self, overrides: Sequence[Override], run_id: str) -> pd.DataFrame:
         """OVERRIDDEN of this vintage. An override of what the panel no longer has changes nothing."""
@@ -231,9 +238,15 @@ def _version(current: pd.DataFrame, override_id: str, by: str) -> int:
     return int(mine["version"].iloc[0])
 
 
-def _refuse_twin(current: pd.DataFrame, wanted: Override, replaces: str | None) -> None:
-    """The same once more is a second click: percentages would add on."""
-    same = current[(current["state"] == ACTIVE) & (current["id"] != replaces)]
+def _beside(current: pd.DataFrame, wanted: Override, replaces: str | None, cutoff: date) -> tuple[int, pd.DataFrame]:
+    """Version that it takes the place of (0: none), and the active ones that stay beside it.
+
+    Raises PlanningError where that version is not there, or one that stays says the same: mostly a second click, and
+    percentages would add on. One that has expired adds nothing.
+    """
+    before = _version(current, replaces, wanted.by) if replaces else 0
+    others = current[(current["state"] == ACTIVE) & (current["id"] != replaces)]
+    same = others[~(others["expires"] < pd.Timestamp(cutoff))]
     for name in ("level", "name", "kind", "value"):
         same = same[same[name] == getattr(wanted, name)]
     same = same[(same["start"] == pd.Timestamp(wanted.start)) & (same["end"] == pd.Timestamp(wanted.end))]
@@ -242,3 +255,4 @@ def _refuse_twin(current: pd.DataFrame, wanted: Override, replaces: str | None) 
             f"The same override is active already: {same['id'].iloc[0]}, by {same['by'].iloc[0]}. Withdraw or change "
             "that one, or say another value."
         )
+    return before, others

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from forecasting.data.frequency import Frequency
 from forecasting.data.hierarchy import levels
 from forecasting.errors import PlanningError
 from forecasting.planning.overrides import Override, apply, check, effects, members, spread
@@ -26,6 +27,7 @@ SERIES = pd.DataFrame(
 DAYS = pd.date_range("2026-07-01", periods=3)
 MEAN = np.array([[10.0, 10, 10], [30, 30, 30], [0, 5, 5], [0, 15, 15]])
 CUTOFF, LAST = date(2026, 6, 30), date(2026, 7, 3)
+DAILY = Frequency.parse("D")
 
 
 def override(**changes: object) -> Override:
@@ -101,6 +103,10 @@ def test_effects_name_every_changed_number_at_every_level():
         ({"end": date(2026, 6, 1)}, "end: 2026-06-01 lies before the start"),
         ({"start": date(2026, 6, 1), "end": date(2026, 6, 30)}, "end: 2026-06-30 is over at the newest cutoff"),
         ({"expires": date(2026, 6, 29)}, "expires: 2026-06-29 lies before the newest cutoff"),
+        (
+            {"start": date(2026, 7, 6), "end": date(2026, 7, 7), "expires": date(2026, 7, 2)},
+            "expires: the forecast of 2026-07-02 does not reach 2026-07-06",
+        ),
         ({"name": "C_N"}, "name: level series has no 'C_N'; it has: A_N, A_S, B_N, B_S"),
         ({"level": "country"}, "level: there is no 'country'; allowed are total, series, and an attribute"),
         ({"reason": "x" * 201}, "reason: 201 characters, allowed are 200"),
@@ -110,18 +116,39 @@ def test_effects_name_every_changed_number_at_every_level():
 )
 def test_what_cannot_be_taken_is_said(changes, said):
     with pytest.raises(PlanningError, match=said):
-        check(override(**changes), SERIES, CUTOFF, LAST)
+        check(override(**changes), SERIES, CUTOFF, LAST, DAILY)
+
+
+@pytest.mark.parametrize(
+    ("code", "start", "end", "first"),
+    [
+        ("W-MON", date(2026, 7, 7), date(2026, 7, 12), "2026-07-13"),
+        ("M", date(2026, 7, 2), date(2026, 7, 31), "2026-08-01"),
+    ],
+)
+def test_days_in_which_no_period_begins_are_refused(code, start, end, first):
+    wanted, frequency = override(start=start, end=end), Frequency.parse(code)
+    with pytest.raises(PlanningError, match=f"no period begins from {start} to {end}.*the next one begins on {first}"):
+        check(wanted, SERIES, CUTOFF, date(2026, 12, 31), frequency)
+    reaching = replace(wanted, end=date.fromisoformat(first))
+    assert check(reaching, SERIES, CUTOFF, date(2026, 12, 31), frequency).tolist() == [0]
+
+
+def test_one_beyond_todays_horizon_waits_for_a_vintage_that_reaches_it():
+    later = override(start=date(2026, 7, 5), end=date(2026, 7, 5))
+    assert check(later, SERIES, CUTOFF, LAST, DAILY).tolist() == [0]
+    assert check(replace(later, expires=date(2026, 7, 2)), SERIES, CUTOFF, LAST, DAILY).tolist() == [0]  # goes to 07-05
 
 
 def test_everything_wrong_is_said_at_once():
     with pytest.raises(PlanningError) as caught:
-        check(override(reason="", value=-5.0, name="C"), SERIES, CUTOFF, LAST)
+        check(override(reason="", value=-5.0, name="C"), SERIES, CUTOFF, LAST, DAILY)
     assert all(word in str(caught.value) for word in ("reason:", "value:", "name:"))
 
 
 def test_what_is_right_gives_its_series():
-    assert check(override(level="item|store", name="B|S"), SERIES, CUTOFF, LAST).tolist() == [3]
-    assert check(override(level="total", name="all"), SERIES, CUTOFF, LAST).tolist() == [0, 1, 2, 3]
+    assert check(override(level="item|store", name="B|S"), SERIES, CUTOFF, LAST, DAILY).tolist() == [3]
+    assert check(override(level="total", name="all"), SERIES, CUTOFF, LAST, DAILY).tolist() == [0, 1, 2, 3]
 
 
 def test_it_holds_up_to_its_expiry():

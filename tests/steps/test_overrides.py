@@ -9,11 +9,13 @@ from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from forecasting import settings as configuration
 from forecasting.__main__ import main
+from forecasting.data.panel import Panel
 from forecasting.data.planning_tables import OVERRIDDEN, OVERRIDE_SCORES, OVERRIDES
 from forecasting.data.tables import FORECASTS
 from forecasting.data.views import FORECAST_LEVELS_LATEST, FORECASTS_LATEST, FORECASTS_LONG
@@ -21,9 +23,11 @@ from forecasting.errors import PlanningError, PublishError
 from forecasting.planning.overrides import Override
 from forecasting.sections import WarehouseSettings
 from forecasting.settings import Settings
+from forecasting.sources import demo
 from forecasting.steps import overrides
 from forecasting.steps.demo import tonight
 from forecasting.steps.trace import trace
+from forecasting.stores.lake import Lake
 from forecasting.stores.warehouse import Warehouse
 from tests.shops import small_shop
 from tests.steps.test_night import night
@@ -93,8 +97,10 @@ def test_an_override_lives_beside_the_forecast_from_night_to_night_until_it_is_w
     with pytest.raises(PlanningError, match="was withdrawn already, by eve"):
         overrides.withdraw(settings, group["id"], "eve", "again")
 
-    for number in range(3):
-        night(settings, tonight(settings), f"later{number}")
+    later = second + timedelta(days=3)
+    for days in (1, 2, 3):
+        demo.advance(settings, second + timedelta(days=days))
+    night(settings, later, "later")
     scores = warehouse.read(OVERRIDE_SCORES)
     newest = scores[scores["scored_at"] == scores["scored_at"].max()].set_index(["kind", "group"])
     assert set(newest.loc["by"].index) == {"ann", "bob"}  # she who withdrew it did not say it
@@ -104,8 +110,6 @@ def test_an_override_lives_beside_the_forecast_from_night_to_night_until_it_is_w
 
 def _worth_is_right(warehouse: Warehouse, newest: pd.DataFrame, settings: Settings) -> None:
     """Counted once more from the sales, the vintages and what was said."""
-    from forecasting.stores.lake import Lake
-
     lake = Lake(settings.lake)
     panel = lake.read_panel(lake.newest_cutoff())
     y = pd.Series(panel.y[list(panel.unique_ids).index("BAK-001_S01")], index=panel.periods)
@@ -163,18 +167,83 @@ def test_a_preview_keeps_nothing_and_tells_what_would_be(shop):
     assert Warehouse(settings.warehouse).read(OVERRIDDEN).empty
 
 
+def test_a_preview_of_a_change_goes_without_what_it_takes_the_place_of(shop):
+    _, settings = shop
+    made = overrides.submit(settings, override(kind="percent", value=100.0))
+    other = override(kind="percent", value=50.0)
+    for told, factor in (
+        (overrides.preview(settings, other, made["id"]), 1.5),
+        (overrides.preview(settings, other), 3),
+    ):
+        mine = told[told["level"] == "series"]
+        assert mine["override"].tolist() == pytest.approx((mine["mean"] * factor).tolist())
+    with pytest.raises(PlanningError, match="The same override is active already"):
+        overrides.preview(settings, override(kind="percent", value=100.0))
+
+
+def published(settings: Settings, days: int) -> tuple[Panel, np.ndarray]:
+    """The panel and the means of a vintage so many days after the first one, or before it."""
+    panel = Lake(settings.lake).read_panel(FIRST)
+    first = panel.periods[0] + pd.Timedelta(days=days)
+    mean = Warehouse(settings.warehouse).latest(["mean"])["mean"].to_numpy(dtype="float32")
+    return replace(panel, periods=panel.frequency.range(first, len(panel.periods))), mean.reshape(len(panel.y), -1)
+
+
 def test_an_expired_one_does_not_count(shop):
     _, settings = shop
     overrides.submit(settings, override(expires=FIRST))
     warehouse = Warehouse(settings.warehouse)
     assert len(warehouse.read(OVERRIDDEN, cutoff=FIRST, level="series")) == 2
-    from forecasting.stores.lake import Lake
+    assert overrides.change(warehouse, *published(settings, 1), "run").frame.empty
+    assert len(overrides.change(warehouse, *published(settings, 0), "run").frame) > 0
 
-    panel = Lake(settings.lake).read_panel(FIRST)
-    later = replace(panel, periods=panel.frequency.range(panel.periods[0], len(panel.periods) + 1)[1:])
-    mean = warehouse.latest(["mean"])["mean"].to_numpy(dtype="float32").reshape(len(panel.y), -1)
-    assert overrides.change(warehouse, later, mean, "run").frame.empty
-    assert len(overrides.change(warehouse, panel, mean, "run").frame) > 0
+
+def test_a_vintage_from_before_knows_nothing_of_what_people_said_later(shop):
+    _, settings = shop
+    warehouse = Warehouse(settings.warehouse)
+    made = overrides.submit(settings, override())
+    assert overrides.change(warehouse, *published(settings, -1), "run").frame.empty
+    # A new version and a withdrawal that come with a later vintage, as if it had been published: the first one holds.
+    first = overrides.history(settings, made["id"])
+    more = {"cutoff": pd.Timestamp(FIRST) + pd.Timedelta(days=1), "value": 70.0}
+    warehouse.replace(OVERRIDES, first.assign(version=2, **more), id=made["id"], version=2)
+
+    def said(days: int) -> list[float]:
+        frame = overrides.change(warehouse, *published(settings, days), "run").frame
+        return frame.loc[frame["level"] == "series", "override"].tolist()
+
+    assert (said(0), said(1)) == ([50.0, 50.0], [70.0, 70.0])
+    more["cutoff"] += pd.Timedelta(days=1)
+    warehouse.replace(OVERRIDES, first.assign(version=3, state="withdrawn", **more), id=made["id"], version=3)
+    assert (said(0), said(1), said(2)) == ([50.0, 50.0], [70.0, 70.0], [])
+
+
+def test_the_same_as_an_expired_one_is_no_second_click(shop):
+    _, settings = shop
+    warehouse = Warehouse(settings.warehouse)
+    made = overrides.submit(settings, override())
+    with pytest.raises(PlanningError, match="The same override is active already"):
+        overrides.submit(settings, override(by="bob"))
+    gone = overrides.history(settings, made["id"]).assign(expires=pd.Timestamp(FIRST) - pd.Timedelta(days=1))
+    warehouse.replace(OVERRIDES, gone, id=made["id"], version=1)  # as it will be when more nights have passed
+    again = overrides.submit(settings, override(by="bob"))
+    assert again["after"] == 100.0
+    assert set(warehouse.read(OVERRIDDEN, cutoff=FIRST)["ids"]) == {again["id"]}
+
+
+def test_a_withdrawal_is_checked_as_an_override_is(shop):
+    _, settings = shop
+    made = overrides.submit(settings, override())
+    for by, reason, said in [
+        ("eve", " ", "reason: it is empty; say why"),
+        (" ", "over", "by: it is empty"),
+        ("eve", "x" * 201, "reason: 201 characters, allowed are 200"),
+        ("e" * 201, "over", "by: 201 characters"),
+        ("eve", "o\x00ver", "reason: it holds control characters"),
+    ]:
+        with pytest.raises(PlanningError, match=said):
+            overrides.withdraw(settings, made["id"], by, reason)
+    assert overrides.listed(settings)["version"].tolist() == [1]
 
 
 def test_many_at_once_lose_nothing(shop):
@@ -192,6 +261,26 @@ def test_texts_are_kept_as_they_were_written(shop):
     reason = "'); DROP TABLE overrides; -- <b>=1+1</b>"
     made = overrides.submit(settings, override(reason=reason, note='a "note", 100 %'))
     assert overrides.history(settings, made["id"])["reason"].tolist() == [reason]
+
+
+@pytest.fixture
+def nameless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container whose user has no entry in the list of users."""
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 4_000_000_000)
+
+
+def test_a_user_without_a_name_may_list_and_says_who_changes(shop, nameless, capsys):
+    path, _ = shop
+    asked = ["override", "--conf", str(path)]
+    assert main(asked) == 0
+    made = ["--series", "BAK-001_S01", "--from", str(DAY), "--to", str(DAY), "--units", "40", "--reason", "fair"]
+    for words in ([*asked, *made], [*asked, "--withdraw", "one", "--reason", "over"]):
+        assert main(words) == 2
+        assert "say who you are with --by" in capsys.readouterr().err
+    assert main([*asked, *made, "--by", "ann"]) == 0
+    assert main(["rollback", "--conf", str(path), "--to", "1", "--reason", "too high"]) == 2
 
 
 def test_on_the_command_line(shop, capsys):
