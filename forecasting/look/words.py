@@ -1,15 +1,14 @@
 """Languages: what page and report say, and numbers and dates as a reader of that language writes them.
 
 A message's key is its English text; `locale/*.json` have the others, and names for values of ours (`reason jump`).
-What the night itself has written (messages of exceptions, signs, alerts) is English in the tables; the common sentences
-of it are told anew by `told`.
+What the night itself has written (orders, exceptions, signs, alerts, decisions) is English in the tables and told by
+`told.py`.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from functools import cache
@@ -22,25 +21,12 @@ from babel.dates import format_date, format_datetime
 from babel.numbers import format_decimal, format_percent
 from babel.support import Format
 
+from forecasting.look.told import tell
+
 LANGUAGES: Mapping[str, str] = {"en": "English", "pt": "Português"}
 NONE = "\N{EN DASH}"
 COOKIE = "forecasts_lang"
 _LOCALES = {"en": "en_GB", "pt": "pt_BR"}
-_SENTENCES = {  # of steps/exceptions.py; the groups are numbers and dates as written there
-    r"a fallback stands in for ([\d.,]+) units": "a fallback stands in for {0} units",
-    r"([\d.,]+) units, ([\d.,]+) for the same periods in the vintage of (\S+)": (
-        "{0} units, {1} for the same periods in the vintage of {2}"
-    ),
-    r"forecast too high again and again: (\d+%) \(tracking signal ([-+.\d]+)\)": (
-        "forecast too high again and again: {0} (tracking signal {1})"
-    ),
-    r"forecast too low again and again: (\d+%) \(tracking signal ([-+.\d]+)\)": (
-        "forecast too low again and again: {0} (tracking signal {1})"
-    ),
-    r"WAPE (\d+%), seasonal naive (\d+%)": (
-        "off by {0} of what was sold; simply repeating the last season would have been off by {1}"
-    ),
-}
 
 
 @cache
@@ -126,21 +112,25 @@ class Words:
             return NONE
         return f"{format_datetime(value, 'd MMM, HH:mm', locale=self.locale)} UTC"
 
-    def told(self, message: str) -> str:
-        """A sentence that the night has written, told in plain words of this language where it is a common one."""
-        for pattern, text in _SENTENCES.items():
-            if match := re.fullmatch(pattern, message):
-                return self(text).format(*(self._again(part) for part in match.groups()))
-        return message
+    def told(self, message: object) -> str:
+        """A sentence that the night has written (English) in this language, where we know it."""
+        return tell(message if isinstance(message, str) else "", self.language, self._number_again, self.day)
 
-    def _again(self, part: str) -> str:
-        """A number or date of an English sentence, in this language."""
-        if re.fullmatch(r"\d{4}-\d\d-\d\d", part):
-            return self.day(part)
-        if re.fullmatch(r"[-+]?[\d,]*\.?\d+", part):
-            value = float(part.replace(",", ""))
-            return self.number(value, 1, sign=part[0] in "+-")
-        return part
+    def subject(self, name: str, subject: str) -> str:
+        """What an alert is about: a rule of a table, a sign, a kind of drift of something, a step, a figure."""
+        if name == "health":
+            return self.label("sign", subject)
+        kinds = {"quality": ("table", "rule"), "drift": ("drift", "")}.get(name)
+        if kinds is None:
+            return self.told(subject)
+        first, _, second = subject.partition(": ")
+        return f"{self.label(kinds[0], first)}: {self.label(kinds[1], second) if kinds[1] else second}"
+
+    def _number_again(self, written: str) -> str:
+        """A number as English has it (1,234.5 or +12.3%), in this language and with its decimals."""
+        value, share, sign = float(written.strip("%").replace(",", "")), written[-1] == "%", written[0] in "+-"
+        digits = len(written.strip("%").partition(".")[2]) if "e" not in written else 0
+        return self.share(value / 100, digits, sign) if share else self.number(value, digits, sign)
 
 
 def _absent(value: Any) -> bool:

@@ -86,7 +86,10 @@ def _off(warehouse: Warehouse, day: pd.Timestamp, vintage: pd.DataFrame) -> pd.D
         for where, bias, signal in zip(side, biased["bias"], biased["tracking_signal"], strict=True)
     ]
     worse = scores[scores["wape"] > scores["naive_wape"]]
-    said = [f"WAPE {one:.0%}, seasonal naive {naive:.0%}" for one, naive in worse[["wape", "naive_wape"]].values]
+    said = [
+        f"off by {one:.0%} of what was sold; simply repeating the last season would have been off by {naive:.0%}"
+        for one, naive in worse[["wape", "naive_wape"]].values
+    ]
     lost = (worse["wape"] - worse["naive_wape"]) * worse["units"]
     return pd.concat([_table(biased["bias"].abs() * biased["units"], "bias", told), _table(lost, "error", said)])
 

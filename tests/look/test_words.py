@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from forecasting.look.words import _SENTENCES, NONE, Words, language
+from forecasting.look.words import NONE, Words, language
 
 PACKAGE = Path(__file__).parents[2] / "forecasting"
 
@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).parents[2] / "forecasting"
 def said() -> set[str]:
     text = "\n".join(file.read_text() for file in PACKAGE.glob("*/templates/*.html"))
     found = set(re.findall(r"\bt\('([^']+)'", text))
-    return found | views() | set(_SENTENCES.values())
+    return found | views()
 
 
 def views() -> set[str]:
@@ -57,12 +57,3 @@ def test_numbers_shares_and_days_by_locale():
     assert [en.units(value) for value in (0.123, 12.34, 1234.5)] == ["0.12", "12.3", "1,234"]
     assert (en.day(date(2026, 7, 1)), pt.day("2026-07-01")) == ("1 Jul 2026", "1 de jul. de 2026")
     assert en.instant(datetime(2026, 7, 1, 4, 5, tzinfo=UTC)) == "1 Jul, 04:05 UTC"
-
-
-def test_what_the_night_has_written_is_told_in_plain_words():
-    message = "1,310.5 units, 1,100.0 for the same periods in the vintage of 2026-06-30"
-    assert Words("pt").told(message) == (
-        "1.310,5 unidades; eram 1.100 para os mesmos períodos na previsão de 30 de jun. de 2026"
-    )
-    assert "off by 30% of what was sold" in Words("en").told("WAPE 30%, seasonal naive 20%")
-    assert Words("pt").told("something new {0}") == "something new {0}"
