@@ -138,12 +138,12 @@ def test_names_of_rules_signs_alerts_and_drift_are_translated():
 def test_orders_are_told():
     row = {
         "status": "ok", "lead_time": 3, "review": 2, "demand_mean": 1234.5, "demand_quantile": 1500.0,
-        "service_level": 0.95, "on_hand": 45.0, "on_order": np.nan, "order": 24.0, "order_up_to": 1500.0,
+        "service_level": 0.95, "on_hand": 45.0, "on_order": np.nan, "lost": 0.0, "order": 24.0, "order_up_to": 1500.0,
         "pack_size": 12.0, "minimum_order": 24.0,
     }  # fmt: skip
     rows = [
         row, row | {"order": 0.0, "on_order": 6.0}, row | {"status": "unknown"}, row | {"status": "discontinued"},
-        row | {"status": "horizon"}, row | {"pack_size": 1.0}, row | {"minimum_order": 0.0},
+        row | {"status": "horizon"}, row | {"lost": 3.2}, row | {"pack_size": 1.0}, row | {"minimum_order": 0.0},
         row | {"pack_size": 1.0, "minimum_order": 0.0},
     ]  # fmt: skip
     for touched in (False, True):

@@ -47,7 +47,7 @@ def test_today_says_that_the_forecast_is_there_and_lists_the_exception(viewer, s
     page = viewer.get("/forecasts/").text
     assert "forecast is there" in page
     assert "Forecast jumped" in page
-    assert "1,310.5 units, 1,100 for the same periods in the vintage of" in page
+    assert "1,310.5 units, 1,100.0 for the same periods in the vintage of" in page
     assert f"series/one?name={shop.series}" in page
     assert "210" in page
 
