@@ -85,26 +85,24 @@ class Blend:
         quantiles = self.calibrations.days[SERIES].quantiles(panel, combined.mean, rows)
         return Forecast(combined.mean, quantiles, combined.status, combined.reason)
 
-    def explain(self, panel: Panel, horizon: int, row: int) -> dict[tuple[str, str], NDArray[np.float64]]:
-        """(horizon,) units by model and group of features, weighted as in the blend: they add up to the mean.
+    def explain(self, panel: Panel, horizon: int, rows: NDArray[np.intp]) -> dict[tuple[str, str], NDArray[np.float64]]:
+        """(len(rows), horizon) units by model and group of features, weighted as in the blend: they add up to the mean.
 
         Models that cannot tell more have one group, `history`. What the rules on series that ended or never began
         change afterwards stands under `rules`.
         """
-        rows = np.array([row], dtype=np.intp)
         classes, found = self._classes(panel, rows), dict[tuple[str, str], NDArray[np.float64]]()
         for name in (name for name, weight in self.weights.items() if weight > 0):
-            share = float(np.ravel(shares(name, self.weights, self.by_class, classes))[0])
-            if share <= 0:
-                continue
+            share = shares(name, self.weights, self.by_class, classes)
             part = self.parts[name]
             told = getattr(part, "explain", None)
-            parts = told(panel, horizon, row) if told else {"history": part.predict(panel, horizon, rows).mean[0]}
-            found |= {(name, group): values * share for group, values in parts.items()}
-        mean = self.predict(panel, horizon, rows).mean[0]
-        rest = mean - sum(found.values(), np.zeros(horizon))
-        if np.abs(rest).max() > ROUNDING * max(1.0, float(mean.max())):
-            found["rules", "rules"] = rest
+            parts = told(panel, horizon, rows) if told else {"history": part.predict(panel, horizon, rows).mean}
+            found |= {(name, group): np.asarray(values * share, np.float64) for group, values in parts.items()}
+        mean = self.predict(panel, horizon, rows).mean
+        rest = mean - sum(found.values(), np.zeros((len(rows), horizon)))
+        changed = np.abs(rest).max(axis=1) > ROUNDING * np.maximum(1.0, mean.max(axis=1))
+        if changed.any():
+            found["rules", "rules"] = np.where(changed[:, None], rest, 0)
         return found
 
     def _classes(self, panel: Panel, rows: NDArray[np.intp] | None) -> NDArray[np.object_] | None:

@@ -63,11 +63,11 @@ class DirectLightgbm(Boosted):
         mean = np.concatenate(parts).reshape(len(wanted), horizon)
         return cold_start(panel, Forecast.ok(mean), rows)
 
-    def explain(self, panel: Panel, horizon: int, row: int) -> dict[str, NDArray[np.float64]]:
-        """(horizon,) units by group of features: what made the mean of one series; they add up to it."""
-        steps = np.arange(1, horizon + 1)
-        rows = np.full(horizon, row, dtype=np.intp)
-        return self.parts(features.build(panel, rows, steps, self.spec["vocabulary"]))
+    def explain(self, panel: Panel, horizon: int, rows: NDArray[np.intp]) -> dict[str, NDArray[np.float64]]:
+        """(len(rows), horizon) units by group of features: what made the means of these series; they add up to them."""
+        steps = np.tile(np.arange(1, horizon + 1), len(rows))
+        parts = self.parts(features.build(panel, np.repeat(rows, horizon), steps, self.spec["vocabulary"]))
+        return {name: values.reshape(len(rows), horizon) for name, values in parts.items()}
 
     def _predict_rows(self, panel: Panel, rows: NDArray[np.intp], horizon: int) -> Matrix:
         steps = np.tile(np.arange(1, horizon + 1), len(rows))

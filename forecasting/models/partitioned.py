@@ -132,18 +132,19 @@ class Partitioned:
             keep(left, self.rest.predict(panel, horizon, wanted[left]))
         return Forecast(mean, None, status, reason)
 
-    def explain(self, panel: Panel, horizon: int, row: int) -> dict[str, NDArray[np.float64]]:
-        """(horizon,) units by group of features, as the series' own model tells it; `history` where it cannot."""
-        name = str(self._names(panel)[row]) if self.by else ""
-        model: Any = self.parts.get(name, self.rest)
-        if name in self.parts:
-            members = self._members(panel)[name]
-            panel, row = panel.take(members), int(np.searchsorted(members, row))
-        told = getattr(model, "explain", None)
-        if told:
-            found: dict[str, NDArray[np.float64]] = told(panel, horizon, row)
-            return found
-        return {"history": model.predict(panel, horizon, np.array([row])).mean[0].astype(np.float64)}
+    def explain(self, panel: Panel, horizon: int, rows: NDArray[np.intp]) -> dict[str, NDArray[np.float64]]:
+        """(len(rows), horizon) units by group of features, as each series' own model tells it; `history` where none."""
+        names = self._names(panel)[rows].astype(str) if self.by else np.full(len(rows), "")
+        found: dict[str, NDArray[np.float64]] = {}
+        for name in dict.fromkeys(one if one in self.parts else "" for one in names):
+            here = np.flatnonzero(names == name if name else ~np.isin(names, list(self.parts)))
+            known, places, model = panel, rows[here], self.parts.get(name, self.rest)
+            if name:
+                members = self._members(panel)[name]
+                known, places = panel.take(members), np.searchsorted(members, places)
+            for features, values in _told(model, known, horizon, places).items():
+                found.setdefault(features, np.zeros((len(rows), horizon)))[here] = values
+        return found
 
     def importance(self) -> dict[str, float]:
         """Share of the total gain by feature, the mean over the partitions' models (the shared one where none is)."""
@@ -197,3 +198,9 @@ class Partitioned:
         made.parts = {name: models.load(folder / place) for name, place in places.items()}
         made.rest = models.load(folder / REST)
         return made
+
+
+def _told(model: Any, panel: Panel, horizon: int, rows: NDArray[np.intp]) -> dict[str, Any]:
+    """What a model tells of these series; of one that tells nothing, its forecast."""
+    told = getattr(model, "explain", None)
+    return dict(told(panel, horizon, rows)) if told else {"history": model.predict(panel, horizon, rows).mean}

@@ -112,8 +112,10 @@ def _why(settings: Settings, panel: Panel, found: pd.DataFrame) -> Iterator[tupl
             continue
         if not isinstance(model, Blend):
             continue
-        for name in rows["unique_id"]:
-            parts = model.explain(panel, settings.panel.horizon, where[name])
-            for (part, group), units in parts.items():
-                for ds, value in zip(days, units, strict=True):
+        names = list(rows["unique_id"])
+        # All at once: a model looks through the whole panel for one series as for many.
+        parts = model.explain(panel, settings.panel.horizon, np.array([where[name] for name in names], dtype=np.intp))
+        for (part, group), units in parts.items():
+            for name, values in zip(names, units, strict=True):
+                for ds, value in zip(days, values, strict=True) if values.any() else ():
                     yield name, ds, part, group, float(value)

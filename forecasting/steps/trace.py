@@ -121,8 +121,8 @@ def _explained(settings: Settings, panel: Panel, where: int, ds: date, version: 
         return []
     step = int(panel.future(horizon).get_indexer(pd.DatetimeIndex([pd.Timestamp(ds)]))[0])
     rows: list[dict[str, float | str]] = [
-        {"model": name, "group": group, "units": float(values[step])}
-        for (name, group), values in model.explain(panel, horizon, where).items()
+        {"model": name, "group": group, "units": float(values[0, step])}
+        for (name, group), values in model.explain(panel, horizon, np.array([where], dtype=np.intp)).items()
     ]
     return sorted(rows, key=lambda row: -abs(float(row["units"])))
 

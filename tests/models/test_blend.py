@@ -134,14 +134,16 @@ def test_why_a_number_is_what_it_is_adds_up_to_it(objective: str) -> None:
     parts = {"lightgbm": DirectLightgbm(small, threads=1), "seasonal_mean": SeasonalMean()}
     blend = Blend(parts, {"lightgbm": 0.75, "seasonal_mean": 0.25}, discontinued_after=60).fit(panel, 14)
     mean = blend.predict(panel, 14).mean
-    for row in range(len(panel.y)):
-        found = blend.explain(panel, 14, row)
-        np.testing.assert_allclose(sum(found.values()), mean[row], rtol=1e-3, atol=1e-3)
-    found = blend.explain(panel, 14, 4)
+    everything = np.arange(len(panel.y))
+    together = blend.explain(panel, 14, everything)
+    np.testing.assert_allclose(sum(together.values()), mean, rtol=1e-3, atol=1e-3)
+    found = blend.explain(panel, 14, everything[4:5])
+    for name, values in found.items():
+        np.testing.assert_allclose(values[0], together[name][4], rtol=1e-6, atol=1e-6)
     assert {("lightgbm", group) for group in ("recent level", "season", "price", "promotion")} <= set(found)
     assert ("seasonal_mean", "history") in found
     dear = panel.known["promotion"].copy()
     dear[4, -14:] = 1
-    changed = blend.explain(replace(panel, known={**panel.known, "promotion": dear}), 14, 4)
+    changed = blend.explain(replace(panel, known={**panel.known, "promotion": dear}), 14, everything[4:5])
     promoted = changed["lightgbm", "promotion"].sum() - found["lightgbm", "promotion"].sum()
     assert promoted > 0
