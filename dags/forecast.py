@@ -5,7 +5,7 @@ Forecasts every series with the champion and publishes the vintage of the cutoff
 
 *Starts* when `train` hands over the champion, or by hand: **Series** forecasts only these again (names, or patterns
 with `*`), the rest of the vintage stays. *Then* `monitor` goes on, while orders are proposed from the stock of the
-night (`replenishment`, where there is a section `[planning]`) and tables are written as files (`[export]`).
+night (`replenishment`, where there is a section `[planning]`). Both are written as files (`[export]`).
 """
 
 from datetime import timedelta
@@ -51,7 +51,8 @@ def forecast():
             return facts
 
     published = publish_vintage(forecast_series.expand(shard=plan_shards()))
-    published >> house.step("propose_orders", "replenish:replenish") >> house.step("export_tables", "export:export")
+    published >> house.step("export_forecasts", "export:forecasts")
+    published >> house.step("propose_orders", "replenish:replenish") >> house.step("export_orders", "export:orders")
 
 
 forecast()

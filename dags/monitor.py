@@ -3,8 +3,8 @@
 Scores past vintages against the sales that are known by now, beside seasonal naive (`scores`, `series_scores`). Then
 looks whether the world has moved (`drift`), lists and explains the series to look at first (`exceptions`,
 `explanations`), and judges the challengers that are watched beside the champion (`judgements`). Then warning signs of
-the process itself are measured (`health`), people are told what needs them (`alerts`), and what the rules of
-`[retention]` let go is removed.
+the process itself are measured (`health`), people are told what needs them (`alerts`), all of it is written as files
+(`[export]`), and what the rules of `[retention]` let go is removed.
 
 *Starts* when a vintage is published, or by hand.
 """
@@ -28,7 +28,8 @@ def monitor():
     watched = house.step("watch_shadows", "shadow:watch")
     checked = task(trigger_rule="all_done")(house.check_health)()
     told = house.step("tell_alerts", "alerts:watch", trigger_rule="all_done")
-    scored >> drifted >> listed >> watched >> checked >> told >> house.step("remove_what_is_old", "retention:clean")
+    scored >> drifted >> listed >> watched >> checked >> told
+    told >> [house.step("export_scores", "export:scores"), house.step("remove_what_is_old", "retention:clean")]
     task(outlets=[house.CHALLENGER])(house.ask_for_approval)(watched)
 
 

@@ -25,8 +25,12 @@ def run(arguments: Namespace) -> int:
     settings = _load(arguments)
     cutoff = _cutoff(settings, arguments.cutoff, from_source=True)
     night = Night(settings, cutoff, Report(arguments.debug))
-    facts = {}
-    for name in ("extract", "train", "forecast", "monitor"):
+    facts: dict[str, Facts] = {}
+    with night.alarmed("extract"):
+        facts["extract"] = night.extract()
+    with night.spared("train"):  # last week's model is better than no forecast
+        facts["train"] = night.train()
+    for name in ("forecast", "monitor"):
         with night.alarmed(name):
             facts[name] = getattr(night, name)()
     from forecasting.cli.show import summary
@@ -36,10 +40,11 @@ def run(arguments: Namespace) -> int:
         "cutoff": cutoff.isoformat(),
         **facts,
         "seconds": night.report.seconds,
+        **night.told(),
         **summary(settings, cutoff),
     }
     result(arguments, content, lambda: _tell(content))
-    return 0
+    return night.code
 
 
 def extract(arguments: Namespace) -> int:
@@ -100,6 +105,7 @@ class Night:
         self.settings, self.cutoff, self.report = settings, cutoff, report
         # Two that start in the same second are two: shards and rows of RUNS go by this name.
         self.run = Run(f"cli__{cutoff}__{datetime.now(UTC):%Y%m%dT%H%M%S}_{uuid.uuid4().hex[:6]}")
+        self.errors: dict[str, ForecastingError] = {}  # of steps that the others could do without
         clear_contextvars()
         bind_contextvars(run=self.run.run_id, cutoff=cutoff.isoformat())  # in every line of the log
 
@@ -113,6 +119,28 @@ class Night:
 
             alerts.failed(self.settings, self.cutoff, self.run, name, error)
             raise
+
+    @contextmanager
+    def spared(self, name: str) -> Iterator[None]:
+        """A step that the others can do without: its error is told, they go on, and the night does not end well."""
+        try:
+            with self.alarmed(name):
+                yield
+        except ForecastingError as error:
+            self.errors[name] = error
+            self.report.failed(name, error)
+
+    def told(self) -> Facts:
+        """What failed while the rest went on, by step."""
+        failed = {name: f"{type(error).__name__}: {error}" for name, error in self.errors.items()}
+        return {"failed": failed} if failed else {}
+
+    @property
+    def code(self) -> int:
+        """Exit code of what has come to its end."""
+        if not self.errors:
+            return 0
+        return 2 if all(isinstance(error, SettingsError) for error in self.errors.values()) else 1
 
     def extract(self) -> Facts:
         """Read, screen, write snapshot and panel."""
@@ -150,7 +178,13 @@ class Night:
         with self.report.step("publish") as step:
             facts = forecast.publish(self.settings, self.cutoff, self.run)
             step.outcome = _line(facts, "rows", "series", "model_version")
-        return facts | self.replenish() | self.export()
+        with self.spared("export_forecasts"):
+            facts |= self.export("forecasts")
+        with self.spared("replenish"):
+            facts |= self.replenish()
+            with self.spared("export_orders"):
+                facts |= self.export("orders")
+        return facts
 
     def replenish(self) -> Facts:
         """Propose orders, where there is a section [planning]."""
@@ -163,16 +197,17 @@ class Night:
             step.outcome = _line(facts, "orders", "units", "unknown")
         return {"replenishment": facts}
 
-    def export(self) -> Facts:
-        """Write the night's tables as files, where there is a section [export]."""
-        from forecasting.steps.export import export
+    def export(self, part: str = "export") -> Facts:
+        """Write the night's tables as files, all or those that are there by now, where there is a section [export]."""
+        from forecasting.steps import export as steps
 
         if self.settings.export is None:
             return {}
-        with self.report.step("export") as step:
-            facts = export(self.settings, self.cutoff, self.run, step.tell)
+        name = "export" if part == "export" else f"export_{part}"
+        with self.report.step(name) as step:
+            facts = getattr(steps, part)(self.settings, self.cutoff, self.run, step.tell)
             step.outcome = _line(facts, "files", "rows", "place")
-        return {"export": facts}
+        return {name: facts}
 
     def monitor(self) -> Facts:
         """Score past vintages, look for drift, watch challengers, tell what needs a person, let go what is old."""
@@ -190,6 +225,8 @@ class Night:
             told = facts["drift"] | facts | facts["shadow"] | {"alerts": facts["alerts"]["open"]}
             step.outcome = _line(told, "vintages", "rows", "watched", "drifted", "version", "decision", "alerts")
             step.outcome += f", breached: {some(facts['health']['breached'], 20) or 'none'}"
+        with self.spared("export_scores"):
+            facts |= self.export("scores")
         return facts
 
 
@@ -197,9 +234,9 @@ def _one(arguments: Namespace, step: Callable[[Night], Facts], *, from_source: b
     settings = _load(arguments)
     cutoff = _cutoff(settings, arguments.cutoff, from_source=from_source)
     night = Night(settings, cutoff, Report(arguments.debug))
-    facts = {"run_id": night.run.run_id, "cutoff": cutoff.isoformat()} | step(night)
+    facts = {"run_id": night.run.run_id, "cutoff": cutoff.isoformat()} | step(night) | night.told()
     result(arguments, facts, lambda: "\n".join(f"{key:<16} {value}" for key, value in _flat(facts).items()))
-    return 0
+    return night.code
 
 
 def _load(arguments: Namespace) -> Settings:

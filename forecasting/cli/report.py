@@ -24,7 +24,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from structlog.contextvars import bound_contextvars
 
 from forecasting.cli import logs
-from forecasting.errors import SettingsError
+from forecasting.errors import ForecastingError, SettingsError
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +93,13 @@ class Report:
                 log.info(f"done: {step.outcome}", extra={"seconds": self.seconds[name]})
         if not self.logged:
             self.console.print(f"{name:<10} {self.seconds[name]:8.1f} s  {step.outcome}".rstrip(), markup=False)
+
+    def failed(self, name: str, error: ForecastingError) -> None:
+        """A step that did not end well, where others go on."""
+        if self.logged:
+            log.error("%s: %s: %s", name, type(error).__name__, error)
+        else:
+            self.console.print(f"{name:<10} failed: {type(error).__name__}: {error}", markup=False)
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ def rollback(arguments: Namespace) -> int:
         progress.outcome = f"champion {facts['champion']} -> {facts['version']}"
     published = night.forecast()
     content = {"run_id": night.run.run_id, **facts, "rows": published["rows"], "series": published["series"]}
+    content |= night.told()
 
     def text() -> str:
         return (
@@ -30,4 +31,4 @@ def rollback(arguments: Namespace) -> int:
         )
 
     result(arguments, content, text)
-    return 0
+    return night.code

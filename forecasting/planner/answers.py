@@ -14,6 +14,8 @@ from typing import Any
 import pandas as pd
 from fastapi import Request, Response
 
+from forecasting.data.cells import harmless
+
 FRESH = "private, no-cache"  # may be kept, but is asked for again with its ETag
 
 
@@ -74,5 +76,4 @@ def cell(value: Any) -> str | float | int:
         return ""
     if isinstance(found, int | float):
         return found
-    text = str(found)
-    return f"'{text}" if text.lstrip()[:1] in ("=", "+", "-", "@", "|", "%") or text[:1] in ("\t", "\r", "\n") else text
+    return harmless(str(found))

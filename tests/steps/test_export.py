@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+import re
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 
 import pandas as pd
@@ -12,10 +13,12 @@ import pytest
 from forecasting import read
 from forecasting import settings as configuration
 from forecasting.__main__ import main
-from forecasting.data.tables import FORECASTS
+from forecasting.data.planning_tables import OVERRIDES
+from forecasting.data.tables import ALERTS, EXCEPTIONS, FORECASTS, HEALTH, RUNS
 from forecasting.errors import SettingsError, StoreError, TableError
 from forecasting.sections import ExportSettings
 from forecasting.settings import Settings
+from forecasting.steps import export as steps
 from forecasting.steps.demo import tonight
 from forecasting.steps.export import export
 from forecasting.steps.extract import extract
@@ -69,6 +72,84 @@ def test_csv_has_plain_days(shop):
     assert lines[1].startswith("2026-06-30,BAK-001_S01,2026-07-01,1,")
     assert len(lines) == 1 + len(Warehouse(settings.warehouse).read(FORECASTS))
     assert (Path(str(facts["place"])) / "health.csv").read_text().count("\n") == 1  # a head and no rows
+
+
+def test_csv_has_instants_to_the_microsecond_in_utc_and_no_formula(shop):
+    _, settings = shop
+    told = "=HYPERLINK(1)"
+    row = {"id": "one", "version": 1, "level": "series", "name": "-1", "kind": "absolute", "value": -1.5, "by": "ann"}
+    row |= {"start": FIRST, "end": FIRST, "reason": told, "cutoff": FIRST, "state": "active", "note": None}
+    row |= {"at": datetime(2026, 7, 1, 5, 4, 3, 21, tzinfo=timezone(timedelta(hours=2))), "expires": pd.NaT}
+    frame = pd.DataFrame([row]).astype(dict.fromkeys(("start", "end", "cutoff", "expires"), "datetime64[s]"))
+    warehouse = Warehouse(settings.warehouse)
+    warehouse.replace(OVERRIDES, frame, id="one", version=1)
+    try:
+        place = Path(str(exported(settings, format="csv", tables=["overrides"])["place"]))
+        exported(settings, tables=["overrides"])
+    finally:
+        warehouse.remove([(OVERRIDES, {"id": "one"})])
+    found = pd.read_csv(place / "overrides.csv", dtype=str).iloc[0]
+    assert found["at"] == "2026-07-01T03:04:03.000021Z"
+    assert (found["start"], found["value"]) == ("2026-06-30", "-1.5")
+    assert (found["reason"], found["name"]) == (f"'{told}", "'-1")
+    assert found[["note", "expires"]].isna().all()
+    assert pd.read_parquet(place / "overrides.parquet")["reason"].tolist() == [told]  # which no spreadsheet runs
+
+
+def test_each_table_goes_when_its_rows_of_the_night_are_there(shop):
+    _, settings = shop
+    wanted = ExportSettings(path=settings.export.path + "/parts", tables=(*steps.KNOWN,))
+    settings = settings.model_copy(update={"export": wanted})
+    before, files = set(), {}
+    for part in (steps.forecasts, steps.orders, steps.scores):
+        place = Path(str(part(settings, FIRST, Run("night"))["place"]))
+        there = {file.stem for file in place.iterdir()}
+        files[part.__name__], before = there - before, there
+    assert {"forecasts", "forecasts_latest", "forecasts_long", "quality", "overrides_current"} <= files["forecasts"]
+    assert files["orders"] == {"replenishment", "replenishment_latest"}
+    assert {"scores", "exceptions", "drift", "health", "alerts", "runs"} <= files["scores"]
+    runs = Warehouse(settings.warehouse).read(RUNS, run_id="night")
+    assert {"export_forecasts", "export_orders", "export_scores"} <= set(runs["step"])
+
+
+def test_the_file_of_an_older_night_stays_when_a_view_is_of_a_newer_one(shop):
+    _, settings = shop
+    facts = exported(settings)
+    file = Path(str(facts["place"])) / "forecasts_latest.parquet"
+    before, warehouse = file.read_bytes(), Warehouse(settings.warehouse)
+    newer = pd.Timestamp(FIRST) + pd.Timedelta(days=1)
+    warehouse.replace(FORECASTS, warehouse.read(FORECASTS).assign(cutoff=newer), cutoff=newer)
+    try:
+        assert exported(settings)["files"] == 1  # replenishment_latest is still of this night
+    finally:
+        warehouse.remove([(FORECASTS, {"cutoff": newer})])
+    assert file.read_bytes() == before
+
+
+def test_a_night_exports_its_own_scores_and_goes_on_where_orders_fail(tmp_path, capsys):
+    """The second night scores the first one; lead times that are no numbers stop the orders and nothing else."""
+    tables = ["forecasts_latest", "replenishment_latest", "scores", "exceptions", "health"]
+    path = small_shop(tmp_path, **CHEAP, export__path=str(tmp_path / "out"), export__tables=tables)
+    second = FIRST + timedelta(days=1)
+    assert main(["demo", "--conf", str(path)]) == 0
+    assert main(["run", "--conf", str(path), "--cutoff", str(FIRST)]) == 0
+    assert main(["demo", "--conf", str(path), "--days", "1"]) == 0
+    capsys.readouterr()
+    wrong = ["--set", "planning.attributes={lead_time='category'}"]
+    assert main(["run", "--conf", str(path), "--cutoff", str(second), "--json", *wrong]) == 1
+    said = capsys.readouterr()
+    night = json.loads(said.out)
+    assert "PlanningError" in night["failed"]["replenish"]
+    assert re.search("replenish +failed: PlanningError", said.err)
+    place = tmp_path / "out" / f"cutoff={second}"
+    assert {file.stem for file in place.iterdir()} == {"forecasts_latest", "scores", "exceptions", "health"}
+    scores = pd.read_parquet(place / "scores.parquet")
+    assert (set(scores["cutoff"]), set(scores["scored_at"])) == ({pd.Timestamp(FIRST)}, {pd.Timestamp(second)})
+    warehouse = Warehouse(configuration.load(path).warehouse)
+    assert len(pd.read_parquet(place / "exceptions.parquet")) == len(warehouse.read(EXCEPTIONS, cutoff=second))
+    assert len(pd.read_parquet(place / "health.parquet")) == len(warehouse.read(HEALTH, cutoff=second)) > 0
+    alerts = warehouse.read(ALERTS, name="night")
+    assert (alerts["subject"].tolist(), alerts["closed"].notna().tolist()) == (["replenish"], [False])
 
 
 def test_a_bucket_takes_them_too(shop):
