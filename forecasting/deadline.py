@@ -35,9 +35,11 @@ def report_late(context: Mapping[str, Any], **_: Any) -> None:
 
     stated = context["dag_run"]
     moments = {name: stated[name] and datetime.fromisoformat(stated[name]) for name in ("logical_date", "run_after")}
-    run = SimpleNamespace(run_type=stated["run_type"], partition_key=stated.get("partition_key"), **moments)
-    settings = load(conf_path())
+    facts = {"dag_id": stated["dag_id"], "run_type": stated["run_type"], "partition_key": stated.get("partition_key")}
+    settings, run = load(conf_path()), SimpleNamespace(**facts, **moments)
     cutoff = cutoff_of({"params": stated.get("conf") or {}, "dag_run": run}, settings, from_source=True)
+    if published(settings, cutoff):  # in the minute before the sensor looks again
+        return
     hours = settings.health.lead_hours
     alerts.late(
         settings, cutoff, Run(f"{stated['dag_id']}__{stated['dag_run_id']}"), f"{hours:g} h after the night's start"

@@ -23,7 +23,7 @@ from structlog.contextvars import bound_contextvars
 from forecasting import lineage, telemetry
 from forecasting.clock import catch_up, clock, conf_path, section, zone
 from forecasting.connections import load
-from forecasting.errors import CutoffError, DataQualityError, PublishError, SettingsError, TableError
+from forecasting.errors import CutoffError, DataQualityError, PlanningError, PublishError, SettingsError, TableError
 
 if TYPE_CHECKING:
     from forecasting.settings import Settings
@@ -33,7 +33,7 @@ __all__ = ["catch_up", "clock", "conf_path", "section", "zone"]  # the DAGs find
 NOBODY = "nobody in time"
 POOL = os.environ.get("FORECASTING_POOL", "training")
 # What another try cannot mend; a database that is away for a minute can.
-FINAL = (SettingsError, DataQualityError, CutoffError, TableError, PublishError)
+FINAL = (SettingsError, DataQualityError, CutoffError, TableError, PlanningError, PublishError)
 
 FROM_SOURCE = ("extract", "promise")  # DAGs that run by clock: their cutoff is the day before
 
@@ -167,9 +167,9 @@ def cutoff_of(context: Mapping[str, Any], settings: Settings, from_source: bool)
     if not from_source:
         return _newest_snapshot(settings, run.run_after)
     if settings.demo and run.run_type == "manual":
-        from forecasting.steps.demo import tonight
+        from forecasting.steps import demo
 
-        return tonight(settings)
+        return demo.tonight(settings) if run.dag_id == "extract" else demo.awaited(settings, run.run_after)
     moment = run.logical_date or run.run_after
     business_day: datetime = moment.astimezone(ZoneInfo(zone()))
     return business_day.date() - timedelta(days=1)

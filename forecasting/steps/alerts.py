@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from forecasting.data.tables import ALERTS, DRIFT, FORECASTS, HEALTH, QUALITY, SCORE_TRENDS, SCORES
+from forecasting.data.tables import ALERTS, DRIFT, FORECASTS, HEALTH, QUALITY, RUNS, SCORE_TRENDS, SCORES
 from forecasting.errors import StoreError
 from forecasting.settings import Settings
 from forecasting.steps.run import Run, record, whole_periods
@@ -53,7 +53,7 @@ def watch(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -> 
 
 
 def failed(settings: Settings, cutoff: date, run: Run, step: str, error: BaseException) -> None:
-    """A step of a night did not end well; the alert closes with the next night that does.
+    """A step of a night did not end well; the alert closes when it does, or with the next night.
 
     Where the warehouse itself is away there is no table to open it in: then it is only in the log.
     """
@@ -84,6 +84,7 @@ def findings(settings: Settings, cutoff: date) -> list[Finding]:
         *_drifted(warehouse, day),
         *_inaccurate(warehouse, day, settings.alerts.worse),
         *_unwell(warehouse, day),
+        *_failing(warehouse, day),
     ]
 
 
@@ -121,6 +122,15 @@ def _inaccurate(warehouse: Warehouse, day: pd.Timestamp, worse: float) -> Iterab
 def _unwell(warehouse: Warehouse, day: pd.Timestamp) -> Iterable[Finding]:
     for row in warehouse.read(HEALTH, cutoff=day, breached=True).itertuples():
         yield Finding("health", str(row.sign), "warning", str(row.message))
+
+
+def _failing(warehouse: Warehouse, day: pd.Timestamp) -> Iterable[Finding]:
+    """Failures that were told of while a step of this night still stands as failed: nothing has mended them yet."""
+    runs = warehouse.read(RUNS, ["step", "started_at", "outcome"], cutoff=day).sort_values("started_at")
+    newest = runs.drop_duplicates("step", keep="last").set_index("step")["outcome"].drop("alerts", errors="ignore")
+    if (newest == "failed").any():
+        for row in warehouse.read(ALERTS, closed=None, name="night", seen=day).itertuples():
+            yield Finding("night", str(row.subject), str(row.severity), str(row.message))
 
 
 def _settle(

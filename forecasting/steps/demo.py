@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
+from forecasting.errors import SettingsError
 from forecasting.settings import Settings
 from forecasting.sources import demo
 from forecasting.stores.lake import Lake
@@ -26,3 +27,14 @@ def tonight(settings: Settings, tell: Callable[[str], object] = log.info) -> dat
         newest += timedelta(days=1)
         demo.advance(settings, newest)
     return newest
+
+
+def awaited(settings: Settings, moment: datetime) -> date:
+    """The cutoff that was next at a moment, for those who only wait: the shop lives no day more for them.
+
+    Raises SettingsError where there is no [demo] section.
+    """
+    if settings.demo is None:
+        raise SettingsError("There is no [demo] section: which night is next says the schedule.")
+    newest = Lake(settings.lake).newest_cutoff(by=moment)
+    return newest + timedelta(days=1) if newest else date.fromisoformat(settings.demo.first_cutoff)

@@ -5,8 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+from forecasting import errors
+from tests.shops import small_shop
 
 # Airflow and its web framework warn about their own use of other libraries, also while a task runs.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -53,6 +57,29 @@ def test_parsing_the_dags_loads_nothing_heavy() -> None:
     command = [sys.executable, "-c", before + code]
     done = subprocess.run(command, capture_output=True, text=True, cwd=FOLDER.parent, timeout=120, check=True)
     assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("error", "final"),
+    [
+        (errors.SettingsError, True), (errors.PlanningError, True), (errors.PublishError, True),
+        (errors.StoreError, False), (errors.SourceError, False),
+    ],
+)  # fmt: skip
+def test_what_another_try_cannot_mend_fails_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception], final: bool
+) -> None:
+    from airflow.sdk.exceptions import AirflowFailException
+
+    from forecasting import orchestration
+
+    monkeypatch.setenv("FORECASTING_CONF", str(small_shop(tmp_path)))
+    context = {"params": {"cutoff": "2026-06-30"}, "dag_run": SimpleNamespace(dag_id="forecast", run_id="one")}
+    with (
+        pytest.raises(AirflowFailException if final else error, match="a lead time is no number"),
+        orchestration.night(context),
+    ):
+        raise error("a lead time is no number")
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,13 @@ import pytest
 from forecasting import __main__ as command
 from forecasting import settings as configuration
 from forecasting.data.tables import ALERTS, QUALITY, SCORE_TRENDS, SCORES
+from forecasting.errors import PlanningError
 from forecasting.sections import AlertSettings
 from forecasting.settings import Settings
 from forecasting.sources import demo
 from forecasting.steps import alerts
 from forecasting.steps.demo import tonight
-from forecasting.steps.run import Run
+from forecasting.steps.run import Run, record
 from forecasting.stores.registry import Registry
 from forecasting.stores.warehouse import Warehouse
 from tests.receivers import mailbox, webhook
@@ -175,6 +176,26 @@ def test_a_step_that_fails_and_forecasts_that_are_late(settings: Settings) -> No
         "no forecasts of 2026-06-30 by 3 h after the night's start; the newest are of no night yet"
     )
     assert alerts.watch(settings, DAY, Run("1"))["closed"] == 2  # the night came to its end after all
+
+
+def test_a_failed_step_is_not_mended_by_the_rest_of_its_night(settings: Settings) -> None:
+    """Orders fail while the night is monitored; the alert closes when they are done after all, or a night later."""
+
+    def orders(run: str, outcome: str) -> None:
+        try:
+            with record(settings, Run(run), "replenish", DAY):
+                if outcome == "failed":
+                    raise PlanningError("no lead time")
+        except PlanningError as error:
+            alerts.failed(settings, DAY, Run(run), "forecast.propose_orders", error)
+
+    orders("1", "failed")
+    assert alerts.watch(settings, DAY, Run("1"))["closed"] == 0
+    assert rows(settings) == [("forecast.propose_orders", "critical", 1, None)]
+    orders("2", "done")
+    assert alerts.watch(settings, DAY, Run("2"))["closed"] == 1
+    orders("3", "failed")
+    assert alerts.watch(settings, DAY + timedelta(days=1), Run("4"))["closed"] == 1
 
 
 def test_a_refused_champion_is_told(tmp_path: Path) -> None:
