@@ -35,7 +35,7 @@ from forecasting.stores.warehouse import Warehouse
 
 PLANNERS, MINUTES, READING = 20, 3.0, (2.0, 6.0)  # seconds to read a view, from and to
 NIGHTS, LAST = 5, date(2016, 4, 24)
-LIGHT = ('train.models=["seasonal_naive","seasonal_mean","lightgbm"]', "train.folds=1", "train.every_days=90")
+LIGHT = ('train.models=["seasonal_mean","lightgbm"]', "train.every_days=90")
 PLANNING = "\n[planning]\nlead_time = 7\nreview = 1\n"
 
 # A morning: each view as often as it stands here.

@@ -28,6 +28,7 @@ official weights and scales; at the others the official rule on the data up to t
 def write() -> None:
     """Render every part that has results."""
     parts = [HEAD, duel.summary(), _m5(results.load("m5")), *others.sections(), _inventory(results.load("inventory"))]
+    parts += [_page(results.load("page")), _cluster(results.load("cluster"))]
     PLACE.write_text("\n".join(part for part in parts if part), encoding="utf-8")
     print(f"Wrote {PLACE.name}")
 
@@ -84,6 +85,48 @@ def _inventory(runs: dict[str, Any]) -> str:
             realised = f"{row['service']:.1%} | {row['fill_rate']:.1%} | {row['stock']:,.0f}"
             parts.append(f"| {float(name):.0%} | {realised} |")
     return "\n".join(parts) + "\n" if parts else ""
+
+
+def _page(runs: dict[str, Any]) -> str:
+    """Planners at once on the page."""
+    if not (facts := runs.get("m5")):
+        return ""
+    rows = [
+        [view, f"{facts['first'].get(view, 0):.2f}" if view in facts["first"] else "-"]
+        + [
+            f"{facts[how][view][name]:.2f}" if view in facts[how] else "-"
+            for how in ("reading", "at once")
+            for name in ("p50", "p95")
+        ]
+        for view in ("all", *facts["first"])
+    ]
+    text = (
+        f"`python -m benchmarks.page`: {facts['planners']} planners on M5's {facts['series']:,} series in a running "
+        "Airflow (SQLite, one server process), everything on one machine. *reading*: 2 to 6 seconds between two views, "
+        f"{facts['reading']['a second']} views a second in all; *at once*: without a pause, "
+        f"{facts['at once']['a second']} a second. Seconds to the last byte; *first*: of a server just started.\n"
+    )
+    head = ["view", "first", "reading p50", "reading p95", "at once p50", "at once p95"]
+    return f"## The planner's page under load\n\n{text}\n{table(head, rows)}"
+
+
+def _cluster(runs: dict[str, Any]) -> str:
+    """Ten times M5 on the containers."""
+    if not (facts := runs.get("x10")):
+        return ""
+    night, one, two = facts["night"], facts["one worker"], facts["two workers"]
+    rows = [[name, f"{seconds:.0f}"] for name, seconds in night["steps"].items()]
+    peaks = ", ".join(f"{name} {memory['peak']} GB" for name, memory in night["memory"].items())
+    text = (
+        "`python -m benchmarks.cluster`: 304,900 series, 28 days ahead, on the stack of docker-compose.yml: two Celery "
+        "workers with one task at a time and one thread each, PostgreSQL, S3, MLflow, all on one machine. The night "
+        f"took {night['wall']:.0f} s from the trigger to the published vintage. Most memory of a worker, files that it "
+        f"had read included (limit 6 GB, nothing killed): {peaks}.\n\nThe same {one['shards']} shards by one worker: "
+        f"{one['wall']:.0f} s, {sum(one['cpu'].values()):.0f} CPU seconds; by two: {two['wall']:.0f} s, "
+        f"{' + '.join(f'{used:.0f}' for used in two['cpu'].values())} CPU seconds: {facts['ratio']:.2f} times as "
+        "fast.\n"
+    )
+    return f"## A scoring night of ten times M5 on the stack\n\n{text}\n{table(['task', 'seconds'], rows)}"
 
 
 def _m5_overall(by_name: dict[str, dict[str, Any]], ranked: list[str], cutoffs: list[str]) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from forecasting.data.hierarchy import SERIES
 from forecasting.data.planning_tables import OVERRIDDEN, OVERRIDE_SCORES, REPLENISHMENT
+from forecasting.data.tables import RUNS
 from forecasting.data.views import OVERRIDES_CURRENT
 from forecasting.planning.overrides import ACTIVE
 from forecasting.queries.series import matching
@@ -50,8 +51,25 @@ def worth(store: Store) -> pd.DataFrame:
 
 def orders(store: Store, vintage: Vintage) -> int:
     """Series that the night proposes to order."""
-    found = store.warehouse.read(REPLENISHMENT, ["order"], cutoff=vintage.day)["order"]
-    return int((found > 0).sum())
+    return int((_replenishment(store, vintage)["order"] > 0).sum())
+
+
+def _replenishment(store: Store, vintage: Vintage) -> pd.DataFrame:
+    """Rows of REPLENISHMENT of the vintage with attributes, price and money; read once for every time it was made."""
+    runs = store.warehouse.read(RUNS, ["run_id", "started_at"], step="replenish", cutoff=vintage.day)
+
+    def read() -> pd.DataFrame:
+        rows = store.warehouse.read(REPLENISHMENT, cutoff=vintage.day)
+        catalogue = store.catalogue(vintage)
+        known = catalogue.frame.set_index("unique_id")
+        rows = rows[rows["unique_id"].isin(known.index)]
+        rows = rows.assign(**{name: rows["unique_id"].map(known[name]) for name in catalogue.attributes})
+        rows["price"] = rows["unique_id"].map(known["price"]).astype(float) if "price" in known else float("nan")
+        return rows.assign(money=rows["order"] * rows["price"])
+
+    wrote = store.warehouse.distinct(REPLENISHMENT, ["run_id"], cutoff=vintage.day)["run_id"]
+    newest = str(runs["started_at"].max()), len(runs), *wrote
+    return store.keep(("replenishment", vintage, newest), read)
 
 
 def proposals(store: Store, vintage: Vintage, wanted: Mapping[str, str], by: str) -> pd.DataFrame:
@@ -60,19 +78,16 @@ def proposals(store: Store, vintage: Vintage, wanted: Mapping[str, str], by: str
     wanted: attributes and classes by name, abc, xyz, and `only` = order for those with something to order. Raises
     KeyError for what there is not.
     """
-    rows = store.warehouse.read(REPLENISHMENT, cutoff=vintage.day)
+    rows = _replenishment(store, vintage)
     own = {name: value for name, value in wanted.items() if name in ("abc", "xyz", "status")}
     catalogue = store.catalogue(vintage)
     others = {name: value for name, value in wanted.items() if name not in own and name != "only"}
-    known = matching(catalogue, "", others).set_index("unique_id")
-    rows = rows[rows["unique_id"].isin(known.index)]
+    if others:
+        rows = rows[rows["unique_id"].isin(matching(catalogue, "", others)["unique_id"])]
     for name, value in own.items():
         rows = rows[rows[name] == value]
     if wanted.get("only") == "order":
         rows = rows[rows["order"] > 0]
-    rows = rows.assign(**{name: rows["unique_id"].map(known[name]) for name in catalogue.attributes})
-    rows["price"] = rows["unique_id"].map(known["price"]).astype(float) if "price" in known else float("nan")
-    rows["money"] = rows["order"] * rows["price"]
     if by == "money" and rows["money"].isna().all():
         by = "order"
     rising = by in ("stock_out", "unique_id")

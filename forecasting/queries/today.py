@@ -15,6 +15,7 @@ from forecasting.queries.plans import orders
 from forecasting.queries.store import Store, Vintage
 
 GOOD, LOOK, ACT = "good", "look", "act"
+LATEST = 70  # days: two months' nights and more
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,14 @@ def _forecast(store: Store, vintage: Vintage, scheduled: bool, now: datetime) ->
 
 
 def _due(store: Store, vintage: Vintage, now: datetime) -> list[date]:
-    """Cutoffs from the vintage on whose forecasts were promised by now."""
+    """Cutoffs from the vintage on, but no older ones than LATEST, whose forecasts were promised by now."""
     by = store.settings.health.publish_by
     if not by:
         return []
     last = now.date() + timedelta(days=1)
-    nights = promised(store.settings.extract, store.frequency, time.fromisoformat(by), vintage.cutoff, last)
+    # The newest one is asked for: of a vintage that is years old, not all nights since then are gone through.
+    first = max(vintage.cutoff, last - timedelta(days=LATEST))
+    nights = promised(store.settings.extract, store.frequency, time.fromisoformat(by), first, last)
     return [cutoff for cutoff, moment in nights.items() if moment <= now]
 
 
