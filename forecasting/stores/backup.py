@@ -12,7 +12,7 @@ import hashlib
 import json
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,8 +53,7 @@ def save(settings: Settings, target: Path) -> int:
     if target.exists():
         raise StoreError(f"{target} is there already. A backup is never written over another one: name a new folder.")
     part = target.with_name(f"{target.name}.part")
-    with _disk(part):
-        shutil.rmtree(part, ignore_errors=True)
+    with _disk(part), _passing(part):
         part.mkdir(parents=True, mode=0o700)
         for name, file in places.databases.items():
             if file.is_file():
@@ -72,23 +71,64 @@ def restore(settings: Settings, source: Path, overwrite: bool = False) -> int:
     """Put the stores back as they were; returns the number of files.
 
     They go to where the configuration says; MLflow's database names its artifacts by their whole path, so that place
-    must be the one that they were saved from. Raises StoreError where the backup is not whole, or a store is not empty.
+    must be the one that they were saved from. What was there goes when all of the backup lies beside it. Raises
+    StoreError where the backup is not whole, a store is not empty, or the disk refuses; nothing is changed then.
     """
     places, sums = Places.of(settings), _checked(source)
     there = [str(place) for place in (*places.databases.values(), *places.folders.values()) if place.exists()]
     if there and not overwrite:
         raise StoreError(f"{some(there)} is there already. Say --overwrite to put the backup in its place.")
-    for place in (*places.databases.values(), *places.folders.values()):
-        with _disk(place):
-            for old in (place, Path(f"{place}-wal"), Path(f"{place}-shm")):
-                shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
-    for name in sums:
-        top, _, below = name.partition("/")
-        target = places.folders[top] / below if below else places.databases[top]
-        with _disk(target):
+    whole = {name: place.resolve() for name, place in (places.databases | places.folders).items()}
+    beside = {name: _named(place, "restoring") for name, place in whole.items()}
+    with _disk(next(iter(beside.values())).parent), _passing(*beside.values()):
+        for name in sums:
+            top, _, below = name.partition("/")
+            target = beside[top] / below
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source / name, target)
+        _swap(whole, beside)
     return len(sums)
+
+
+def _swap(places: Mapping[str, Path], beside: Mapping[str, Path]) -> None:
+    """What lies beside goes to its place, or everything stays where it was; what was there before is gone then."""
+    old = [Path(f"{place}{end}") for place in places.values() for end in ("", "-wal", "-shm")]
+    replaced = {one: _named(one, "replaced") for one in old}
+    _remove(*replaced.values())
+    moved: list[tuple[Path, Path]] = []
+    try:
+        for one, to in [*replaced.items(), *((beside[name], place) for name, place in places.items())]:
+            if one.exists():
+                one.rename(to)
+                moved.append((one, to))
+    except BaseException:
+        for one, to in reversed(moved):
+            to.rename(one)
+        raise
+    _remove(*replaced.values())
+
+
+def _named(place: Path, state: str) -> Path:
+    """A place beside it, on the same disk."""
+    return place.with_name(f"{place.name}.{state}")
+
+
+@contextlib.contextmanager
+def _passing(*places: Path) -> Iterator[None]:
+    """Files and folders that are there for the time of the work alone; what an earlier one has left goes first."""
+    _remove(*places)
+    try:
+        yield
+    finally:
+        _remove(*places)
+
+
+def _remove(*places: Path) -> None:
+    for place in places:
+        if place.is_dir():
+            shutil.rmtree(place)
+        else:
+            place.unlink(missing_ok=True)
 
 
 def _copy_database(file: Path, target: Path) -> None:

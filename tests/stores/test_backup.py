@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import sqlite3
@@ -93,6 +94,81 @@ def test_nothing_is_overwritten_unless_it_is_asked_for(settings: Settings, tmp_p
     (tmp_path / "lake" / "later").write_text("x")
     assert backup.restore(settings, tmp_path / "saved", overwrite=True) == 5
     assert not (tmp_path / "lake" / "later").exists()
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
+
+
+def full_after(files: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that has no room any more after so many files."""
+    copy, count = shutil.copyfile, iter(range(files))
+
+    def limited(source: Path, target: Path) -> None:
+        if next(count, None) is None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        copy(source, target)
+
+    monkeypatch.setattr(shutil, "copyfile", limited)
+
+
+def test_a_disk_that_is_full_leaves_no_half_backup(settings: Settings, tmp_path: Path, monkeypatch):
+    small_stores(tmp_path)
+    before = contents(tmp_path)
+    with monkeypatch.context() as patch:
+        full_after(1, patch)
+        with pytest.raises(StoreError, match="No space left"):
+            backup.save(settings, tmp_path / "saved")
+    assert contents(tmp_path) == before
+    backup.save(settings, tmp_path / "saved")
+
+
+def test_what_a_killed_backup_has_left_is_no_backup(settings: Settings, tmp_path: Path):
+    small_stores(tmp_path)
+    backup.save(settings, tmp_path / "saved")
+    half = tmp_path / "other.part"
+    shutil.copytree(tmp_path / "saved", half)
+    (half / "backup.json").unlink()
+    with pytest.raises(StoreError, match="is no backup"):
+        backup.restore(settings, half, overwrite=True)
+    backup.save(settings, tmp_path / "other")
+    assert not half.exists()
+
+
+@pytest.mark.parametrize("files", [0, 1, 4])
+def test_a_restore_that_fails_leaves_the_stores_as_they_were(settings, tmp_path, monkeypatch, files):
+    small_stores(tmp_path)
+    backup.save(settings, tmp_path / "saved")
+    (tmp_path / "lake" / "later").write_text("x")
+    (tmp_path / "warehouse.db-wal").touch()
+    before = contents(tmp_path)
+    with monkeypatch.context() as patch:
+        full_after(files, patch)
+        with pytest.raises(StoreError, match="No space left"):
+            backup.restore(settings, tmp_path / "saved", overwrite=True)
+    assert contents(tmp_path) == before
+    assert backup.restore(settings, tmp_path / "saved", overwrite=True) == 5
+    assert contents(tmp_path / "lake") == contents(tmp_path / "saved" / "lake")
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "conf.toml", "lake", "mlartifacts", "mlflow.db", "saved", "warehouse.db"
+    ]  # fmt: skip
+
+
+def test_a_store_that_cannot_be_moved_aside_keeps_the_others_too(settings, tmp_path, monkeypatch):
+    """Such as a folder that is a disk of its own."""
+    small_stores(tmp_path)
+    backup.save(settings, tmp_path / "saved")
+    before, rename = contents(tmp_path), Path.rename
+
+    def busy(self: Path, target: Path) -> Path:
+        if self.name == "mlartifacts":
+            raise OSError(errno.EBUSY, "Device or resource busy")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", busy)
+    with pytest.raises(StoreError, match="busy"):
+        backup.restore(settings, tmp_path / "saved", overwrite=True)
+    assert contents(tmp_path) == before
 
 
 def test_a_damaged_backup_changes_nothing(settings: Settings, tmp_path: Path):
