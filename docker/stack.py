@@ -166,7 +166,10 @@ def write_secrets(env: Path) -> None:
         print(f"Secrets were made: {env}")
     known = values(env)
     missing = [name for name in wanted if name not in known and name not in os.environ]
+    written = env.read_text(encoding="utf-8")
     with env.open("a", encoding="utf-8") as file:
+        if missing and written and not written.endswith("\n"):
+            file.write("\n")
         for name in missing:
             file.write(f"{name}={secret(name)}\n")
     if empty := [name for name in wanted if name in known and not known[name] and not os.environ.get(name)]:
