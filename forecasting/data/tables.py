@@ -229,7 +229,7 @@ EXCEPTIONS = Table(
         "cutoff": CUTOFF,
         "unique_id": UNIQUE_ID,
         "rank": Column("integer", "1 = the most at stake"),
-        "reason": text("fallback, jump, bias or error"),
+        "reason": text("stockout, new, fallback, jump, bias or error"),
         "stake": Column("number", "units over the horizon that the reason puts in doubt", "units"),
         "message": text("what was found, in plain words"),
         "model_version": text("version that made the vintage"),

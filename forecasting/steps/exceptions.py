@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from forecasting.data.hierarchy import SERIES
 from forecasting.data.panel import Panel
+from forecasting.data.planning_tables import OVERRIDDEN
 from forecasting.data.tables import EXCEPTIONS, EXPLANATIONS, FORECASTS, SERIES_SCORES
-from forecasting.errors import ArtifactError
+from forecasting.errors import ArtifactError, PlanningError
 from forecasting.models.blend import Blend
 from forecasting.settings import Settings
+from forecasting.steps.replenish import current
 from forecasting.steps.run import Run, record, whole_periods
 from forecasting.steps.serving import loaded
 from forecasting.stores.changes import Change
@@ -23,6 +26,7 @@ from forecasting.stores.registry import Registry
 from forecasting.stores.warehouse import Warehouse
 
 JUMP = 0.5  # share of the last vintage's units for the same periods
+RISK = 0.5  # probability of running out before an order of now arrives
 SIGNAL = 4.0  # tracking signal that is usually looked at (Brown, 1959)
 log = logging.getLogger(__name__)
 Tell = Callable[[str], None]
@@ -36,14 +40,19 @@ def find(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -> d
     cutoff = whole_periods(settings, cutoff)
     with record(settings, run, "exceptions", cutoff) as outcome:
         warehouse, day = Warehouse(settings.warehouse), pd.Timestamp(cutoff)
-        vintage = warehouse.read(FORECASTS, ["unique_id", "ds", "mean", "status", "model_version"], cutoff=day)
-        found = pd.concat([_fallen(vintage), _jumped(warehouse, cutoff, vintage), _off(warehouse, day, vintage)])
+        panel, columns = Lake(settings.lake).read_panel(cutoff), ["unique_id", "ds", "horizon", "mean"]
+        vintage = warehouse.read(FORECASTS, [*columns, "status", "model_version"], cutoff=day)
+        found = pd.concat(
+            [
+                _fallen(vintage), _new(vintage), _jumped(warehouse, cutoff, vintage), _off(warehouse, day, vintage),
+                _running_out(settings, panel, vintage),
+            ]
+        )  # fmt: skip
         found = found.sort_values(["stake", "unique_id"], ascending=[False, True]).drop_duplicates("unique_id")
         found = found.head(settings.monitor.exceptions).assign(cutoff=day, run_id=run.run_id)
         found["rank"] = np.arange(1, len(found) + 1)
         made_by = vintage.drop_duplicates("unique_id").set_index("unique_id")["model_version"]
         found["model_version"] = found["unique_id"].map(made_by)
-        panel = Lake(settings.lake).read_panel(cutoff)
         outcome.snapshot, outcome.rows = panel.snapshot, len(found)
         why = pd.DataFrame(list(_why(settings, panel, found)), columns=list(EXPLANATIONS.columns)[1:-1])
         why = why.assign(cutoff=day, run_id=run.run_id)
@@ -59,6 +68,43 @@ def _fallen(vintage: pd.DataFrame) -> pd.DataFrame:
     """All that the forecasts of series say for which a fallback stood in."""
     units = vintage[vintage["status"] == "fallback"].groupby("unique_id")["mean"].sum()
     return _table(units, "fallback", [f"a fallback stands in for {value:,.1f} units" for value in units])
+
+
+def _new(vintage: pd.DataFrame) -> pd.DataFrame:
+    """All that is forecast of series which have sold nothing yet: it rests on similar ones."""
+    units = vintage[vintage["status"] == "insufficient"].groupby("unique_id")["mean"].sum()
+    told = [f"new, no sales of its own yet: {value:,.1f} units by similar series" for value in units]
+    return _table(units, "new", told)
+
+
+def _running_out(settings: Settings, panel: Panel, vintage: pd.DataFrame) -> pd.DataFrame:
+    """Demand that is expected before an order of now arrives, and that stock does not reach for."""
+    try:
+        orders = current(settings, panel)
+    except PlanningError:
+        log.exception("What runs out is not listed: no orders can be made")
+        orders = pd.DataFrame()
+    if orders.empty:
+        return _table(pd.Series(dtype=float), "stockout", [])
+    orders = orders[orders["status"] == "ok"].set_index("unique_id")
+    mean = _planned(Warehouse(settings.warehouse), panel.cutoff, vintage)
+    until = mean[mean["horizon"] <= mean["unique_id"].map(orders["lead_time"])].groupby("unique_id")["mean"].sum()
+    missing = until.reindex(orders.index).fillna(0) - orders["on_hand"] - orders["on_order"].fillna(0)
+    found = orders.assign(missing=missing.clip(lower=0))[(missing > 0) | (orders["risk"] > RISK)]
+    days = panel.future(settings.panel.horizon + 1)
+    told = [
+        f"runs out before an order of now arrives on {days[lead]:%Y-%m-%d}, with a probability of {risk:.0%}: "
+        f"{units:,.1f} units are missing"
+        for lead, risk, units in zip(found["lead_time"].astype(int), found["risk"], found["missing"], strict=True)
+    ]
+    return _table(found["missing"], "stockout", told)
+
+
+def _planned(warehouse: Warehouse, cutoff: date, vintage: pd.DataFrame) -> pd.DataFrame:
+    """The vintage with what people made of it in `mean`."""
+    changed = warehouse.read(OVERRIDDEN, ["name", "ds", "override"], cutoff=pd.Timestamp(cutoff), level=SERIES)
+    both = vintage.merge(changed.rename(columns={"name": "unique_id"}), on=["unique_id", "ds"], how="left")
+    return both.assign(mean=both["override"].fillna(both["mean"]))
 
 
 def _jumped(warehouse: Warehouse, cutoff: date, vintage: pd.DataFrame) -> pd.DataFrame:

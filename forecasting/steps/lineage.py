@@ -31,7 +31,12 @@ READ: Mapping[str, tuple[Table, ...]] = {
     "override": (tables.FORECASTS,),
     "replenish": (tables.FORECASTS, planning_tables.OVERRIDDEN),
     "drift": (tables.FORECAST_LEVELS,),
-    "exceptions": (tables.FORECASTS, tables.SERIES_SCORES),
+    "exceptions": (
+        tables.FORECASTS,
+        tables.SERIES_SCORES,
+        planning_tables.OVERRIDDEN,
+        planning_tables.REPLENISHMENT,
+    ),
     "health": (tables.RUNS, tables.QUALITY, tables.SCORES, tables.MODEL_PROMOTIONS),
     "alerts": (tables.FORECASTS, tables.QUALITY, tables.DRIFT, tables.HEALTH),
     "approve": (tables.JUDGEMENTS,),

@@ -16,7 +16,7 @@ from forecasting.data.hierarchy import SERIES
 from forecasting.data.panel import Matrix, Panel
 from forecasting.data.planning_tables import OVERRIDDEN, REPLENISHMENT
 from forecasting.data.segments import volume_class
-from forecasting.data.tables import FORECASTS
+from forecasting.data.tables import FORECASTS, RUNS
 from forecasting.errors import PlanningError, PublishError
 from forecasting.models.calibration import GRID
 from forecasting.models.calibrations import Calibrations
@@ -46,16 +46,13 @@ def replenish(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info)
         if settings.planning is None:
             outcome.outcome, outcome.message = "skipped", "There is no section [planning]."
             return {"cutoff": cutoff.isoformat(), "series": 0, "orders": 0, "units": 0.0, "unknown": 0}
-        warehouse, lake = Warehouse(settings.warehouse), Lake(settings.lake)
-        panel = lake.read_panel(cutoff)
-        vintage = Vintage.of(warehouse, panel)
-        terms = terms_of(settings.planning, panel, abc_xyz(panel), _own(lake, panel))
-        table = proposals(settings.planning, panel, vintage, terms, calibrations_of(settings, vintage.version))
-        table = table.assign(cutoff=pd.Timestamp(cutoff), model_version=vintage.version, run_id=run.run_id)
-        warehouse.replace(REPLENISHMENT, table, cutoff=pd.Timestamp(cutoff))
+        warehouse, panel = Warehouse(settings.warehouse), Lake(settings.lake).read_panel(cutoff)
+        table = _made(settings, settings.planning, panel)
+        version = str(table["model_version"].iloc[0])
+        warehouse.replace(REPLENISHMENT, table.assign(run_id=run.run_id), cutoff=pd.Timestamp(cutoff))
         orders = table["order"] > 0
         unknown = int((table["status"] == "unknown").sum())
-        outcome.snapshot, outcome.rows, outcome.model_version = panel.snapshot, len(table), vintage.version
+        outcome.snapshot, outcome.rows, outcome.model_version = panel.snapshot, len(table), version
         units = round(float(table.loc[orders, "order"].sum()), 3)
         outcome.message = f"{int(orders.sum()):,} orders of {units:,.0f} units in all"
         if unknown:
@@ -65,6 +62,29 @@ def replenish(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info)
             "cutoff": cutoff.isoformat(), "series": len(table), "orders": int(orders.sum()), "units": units,
             "unknown": unknown,
         }  # fmt: skip
+
+
+def current(settings: Settings, panel: Panel) -> pd.DataFrame:
+    """REPLENISHMENT of the newest forecast of the panel's cutoff: as it is there, or made now where it is older.
+
+    Orders and what follows a vintage are made side by side. Without [planning] it has no rows.
+    """
+    warehouse, day = Warehouse(settings.warehouse), pd.Timestamp(panel.cutoff)
+    done = warehouse.read(RUNS, ["step", "started_at"], cutoff=day, step=["forecast", "replenish"], outcome="done")
+    newest = done.groupby("step")["started_at"].max()
+    there = "replenish" in newest and newest["replenish"] >= newest.get("forecast", newest["replenish"])
+    if settings.planning is None or there:
+        return warehouse.read(REPLENISHMENT, cutoff=day)
+    return _made(settings, settings.planning, panel)
+
+
+def _made(settings: Settings, rules: PlanningSettings, panel: Panel) -> pd.DataFrame:
+    """REPLENISHMENT but for run_id."""
+    warehouse, lake = Warehouse(settings.warehouse), Lake(settings.lake)
+    vintage = Vintage.of(warehouse, panel)
+    terms = terms_of(rules, panel, abc_xyz(panel), _own(lake, panel))
+    table = proposals(rules, panel, vintage, terms, calibrations_of(settings, vintage.version))
+    return table.assign(cutoff=pd.Timestamp(panel.cutoff), model_version=vintage.version)
 
 
 @dataclass(frozen=True)
