@@ -68,6 +68,9 @@ WRITTEN: Mapping[str, tuple[Table, ...]] = {
     "health": (tables.HEALTH,),
     "alerts": (tables.ALERTS,),
     "export": (),  # files, not tables
+    "export_forecasts": (),
+    "export_orders": (),
+    "export_scores": (),
     "retention": (),
 }
 

@@ -72,5 +72,6 @@ def test_a_model_is_where_its_registry_is(tmp_path: Path) -> None:
 def test_no_step_is_forgotten() -> None:
     code = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "forecasting" / "steps").glob("*.py"))
     steps = set(re.findall(r'with record\(settings, run, "(\w+)"', code))
+    steps |= set(re.findall(r'_export\(settings, cutoff, run, tell, "(\w+)"', code))
     assert len(steps) > 8
     assert steps == set(lineage.WRITTEN)
