@@ -51,5 +51,9 @@ def _address(url: str, key: str) -> str:
         ) from None
     options = {option: str(value) for option, value in found.extra_dejson.items() if option != "driver"}
     driver = found.extra_dejson.get("driver") or DRIVERS.get(found.conn_type, found.conn_type)
-    address = sa.URL.create(driver, found.login, found.password, found.host, found.port, found.schema, options)
+    if driver.startswith("sqlite"):  # a file has no server: Airflow's own form asks for it as host
+        file = "/".join(part for part in (found.host, found.schema) if part)
+        address = sa.URL.create(driver, database=file, query=options)
+    else:
+        address = sa.URL.create(driver, found.login, found.password, found.host, found.port, found.schema, options)
     return address.render_as_string(hide_password=False)

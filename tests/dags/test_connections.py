@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from forecasting import connections
 from forecasting import settings as configuration
 from forecasting.data.tables import QUALITY, RUNS
 from forecasting.errors import StoreError
@@ -52,6 +53,26 @@ def test_a_connection_that_is_not_there_is_said_and_not_tried_again(dagbag, shop
     run = dagbag.dags["extract"].test(logical_date=datetime(2026, 8, 2, tzinfo=UTC), run_conf=NIGHT)
     assert run.state == "failed"
     assert "warehouse.url names the Airflow connection 'forecast_db', which is not there" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("connection", "url"),
+    [
+        ({"host": "/data/shop.db"}, "sqlite:////data/shop.db"),  # as Airflow's form asks for it
+        ({"host": "/data/shop.db", "login": "me", "password": "x", "port": 1}, "sqlite:////data/shop.db"),
+        ({"schema": "/data/shop.db"}, "sqlite:////data/shop.db"),
+        ({"schema": "var/shop.db", "extra": {"timeout": 5}}, "sqlite:///var/shop.db?timeout=5"),
+        ("sqlite:////data/shop.db", "sqlite:////data/shop.db"),
+        ("sqlite:///var/shop.db", "sqlite:///var/shop.db"),
+        ("sqlite://%2Fdata%2Fshop.db", "sqlite:////data/shop.db"),
+        ("sqlite://data/shop.db", "sqlite:///data/shop.db"),
+    ],
+)
+def test_a_file_of_sqlite_is_the_host_or_the_schema(shop, monkeypatch, connection, url):
+    monkeypatch.delenv("FORECASTING__WAREHOUSE__URL")
+    given = connection if isinstance(connection, str) else json.dumps({"conn_type": "sqlite"} | connection)
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP", given)
+    assert connections.load(shop).sources["shop"].url == url
 
 
 def test_outside_of_airflow_there_are_no_connections():
