@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from forecasting.data.schema import Table
 from forecasting.stores import bulk
+from forecasting.stores.relations import quoted
 
 PATIENCE = "2s"  # for the lock on a table; as long as we wait for one reader, the others wait too
 RACES = 20  # that the list of partitions is asked for while others replace them
@@ -59,20 +60,20 @@ def stage(
     """Load checked frames into a table of their own, with the indexes of `relation`."""
     name = f"{relation.name}_{cutoff:%Y%m%d}_{secrets.token_hex(4)}"
     staging = sa.Table(name, sa.MetaData(schema=relation.schema), *(_copy(one) for one in relation.columns))
-    quoted, quote = _quoted(connection, staging), connection.dialect.identifier_preparer.quote
+    place, quote = _quoted(connection, staging), connection.dialect.identifier_preparer.quote
     columns = [str(sa.schema.CreateColumn(one).compile(dialect=connection.dialect)) for one in staging.columns]
     # With the check, the partition's bound need not be looked for in the rows while the table is held.
     columns.append(f"CHECK (cutoff = DATE '{cutoff}')")
-    _run(connection, f"CREATE TABLE {quoted} ({', '.join(columns)})")
+    _run(connection, f"CREATE TABLE {place} ({', '.join(columns)})")
     rows = 0
     for frame in frames:
         bulk.insert(connection, staging, table, frame, fresh=True)
         rows += len(frame)
     _run(connection, f"SET LOCAL maintenance_work_mem = '{SORTING}'")
     key = ", ".join(quote(one.name) for one in relation.primary_key.columns)
-    _run(connection, f"ALTER TABLE {quoted} ADD PRIMARY KEY ({key})")
+    _run(connection, f"ALTER TABLE {place} ADD PRIMARY KEY ({key})")
     for index in relation.indexes:
-        _run(connection, f"CREATE INDEX ON {quoted} ({', '.join(quote(one.name) for one in index.columns)})")
+        _run(connection, f"CREATE INDEX ON {place} ({', '.join(quote(one.name) for one in index.columns)})")
     return Staged(relation, staging, cutoff, rows)
 
 
@@ -167,7 +168,7 @@ def _copy(column: sa.Column[Any]) -> sa.Column[Any]:
 
 
 def _quoted(connection: sa.Connection, table: sa.TableClause | sa.Table) -> str:
-    return connection.dialect.identifier_preparer.format_table(table)
+    return quoted(connection.dialect, table.name, table.schema)
 
 
 def _run(connection: sa.Connection, statement: str) -> None:

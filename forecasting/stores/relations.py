@@ -1,4 +1,4 @@
-"""Our tables as SQLAlchemy's: types, key, comments, the index by series, and on PostgreSQL partitions by cutoff."""
+"""Our tables as SQLAlchemy's: types, key, comments, the index by series, partitions by cutoff; and names quoted."""
 
 from __future__ import annotations
 
@@ -47,3 +47,8 @@ def relation(metadata: sa.MetaData, table: Table, partitioned: bool | None = Non
         # One series through all its vintages; the key itself serves one vintage at a time.
         sa.Index(f"{table.name}_by_series", made.columns["unique_id"], made.columns["cutoff"])
     return made
+
+
+def quoted(dialect: sa.Dialect, name: str, schema: str | None) -> str:
+    """A table's or view's name as a statement takes it, with its schema."""
+    return str(dialect.identifier_preparer.format_table(sa.table(name, schema=schema)))

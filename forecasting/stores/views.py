@@ -20,6 +20,7 @@ from forecasting.data.views import (
     VIEWS,
     View,
 )
+from forecasting.stores.relations import quoted
 
 Relations = Mapping[str, sa.Table]
 NEEDS = {
@@ -36,15 +37,15 @@ def views(relations: Relations) -> list[View]:
 
 def create(connection: sa.Connection, view: View, relations: Relations, schema: str | None) -> None:
     """Make the view anew, within the connection's transaction."""
-    quoted = connection.dialect.identifier_preparer.format_table(sa.table(view.name, schema=schema))
+    place = quoted(connection.dialect, view.name, schema)
     statement = _STATEMENTS.get(view.name, _newest)(view, relations)
     body = statement.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
-    connection.exec_driver_sql(f"DROP VIEW IF EXISTS {quoted}")
+    connection.exec_driver_sql(f"DROP VIEW IF EXISTS {place}")
     # Taken as it stands: a % in it is no place for a value.
-    connection.exec_driver_sql(f"CREATE VIEW {quoted} AS {body}", execution_options={"no_parameters": True})
+    connection.exec_driver_sql(f"CREATE VIEW {place} AS {body}", execution_options={"no_parameters": True})
     if connection.dialect.supports_comments:
         about = view.about.replace("'", "''")
-        connection.exec_driver_sql(f"COMMENT ON VIEW {quoted} IS '{about}'", execution_options={"no_parameters": True})
+        connection.exec_driver_sql(f"COMMENT ON VIEW {place} IS '{about}'", execution_options={"no_parameters": True})
 
 
 def _newest(view: View, relations: Relations) -> Any:

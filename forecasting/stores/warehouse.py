@@ -130,9 +130,7 @@ class Warehouse:
             return
         self._ensure()
         with self._begin(write=True) as connection:
-            # Writers of the same partition come one after the other; sorted, so that no two wait for each other.
-            for name in sorted({f"{change.table.name} {sorted(change.partition.items())}" for change in checked}):
-                self._lock(connection, name)
+            self._lock(connection, *(_place(change.table, change.partition) for change in checked))
             staged = []
             for change in checked:
                 relation = self._relation(change.table)
@@ -170,6 +168,7 @@ class Warehouse:
         self._ensure()
         rows = 0
         with self._begin(write=True) as connection:
+            self._lock(connection, *(_place(table, wanted) for table, wanted in where if _is_whole(table, wanted)))
             for table, wanted in where:
                 relation = self._relation(table)
                 conditions = list(_conditions(relation, table, wanted))
@@ -212,11 +211,15 @@ class Warehouse:
         for view in views.views(self._tables):
             views.create(connection, view, self._tables, self.metadata.schema)
 
-    def _lock(self, connection: sa.Connection, name: str) -> None:
-        """Hold a name until the transaction ends. In SQLite a writer holds the whole file already."""
+    def _lock(self, connection: sa.Connection, *names: str) -> None:
+        """Hold names until the transaction ends. In SQLite a writer holds the whole file already.
+
+        Writers of the same partition come one after the other; sorted, so that no two wait for each other.
+        """
         if connection.dialect.name == "postgresql":
-            key = lock_key(f"{self.metadata.schema} {name}")
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
+            for name in sorted(set(names)):
+                key = lock_key(f"{self.metadata.schema} {name}")
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
 
     @contextlib.contextmanager
     def _begin(self, write: bool = False) -> Iterator[sa.Connection]:
@@ -239,6 +242,18 @@ class Warehouse:
             f"The warehouse {shown} cannot do that: {message}. Nothing was changed. Is warehouse.url right, "
             "the server up, the place writable?"
         )
+
+
+def _place(table: Table, partition: Mapping[str, Any]) -> str:
+    """The name that writers of a partition hold."""
+    known = {name: typed(table.columns[name], value) for name, value in partition.items()}
+    return f"{table.name} {sorted(known.items())}"
+
+
+def _is_whole(table: Table, wanted: Mapping[str, Any]) -> bool:
+    """Whether these rows are a partition, as it is published."""
+    several = any(isinstance(value, Collection) and not isinstance(value, str) for value in wanted.values())
+    return set(wanted) == set(table.partition) and not several
 
 
 def _conditions(

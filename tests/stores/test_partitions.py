@@ -154,6 +154,30 @@ def test_retention_drops_the_partition(settings):
     assert warehouse.cutoffs() == [date(2026, 6, 30)]
 
 
+def test_what_is_removed_waits_for_who_publishes_it(settings):
+    """Otherwise a vintage that retention has removed is there again a moment later."""
+    warehouse, loading, go_on = Warehouse(settings), threading.Event(), threading.Event()
+    warehouse.create()
+
+    def slowly() -> Iterator[pd.DataFrame]:
+        loading.set()
+        go_on.wait(30)
+        yield forecasts(mean=1)
+
+    removed: list[int] = []
+    publish = threading.Thread(target=warehouse.publish, args=[[Stream(FORECASTS, slowly(), {"cutoff": CUTOFF})]])
+    remove = threading.Thread(target=lambda: removed.append(warehouse.remove([(FORECASTS, {"cutoff": CUTOFF})])))
+    publish.start()
+    assert loading.wait(30)
+    remove.start()
+    remove.join(1)
+    go_on.set()
+    for thread in (publish, remove):
+        thread.join(30)
+    assert removed == [4]
+    assert warehouse.cutoffs() == []
+
+
 def test_two_writers_of_several_cutoffs_and_tables_do_not_stop_each_other(settings):
     Warehouse(settings).create()
     failed = []

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from forecasting.data.views import VIEWS
 from forecasting.errors import StoreError
 from forecasting.stores import views
+from forecasting.stores.relations import quoted
 
 if TYPE_CHECKING:
     from alembic.runtime.environment import EnvironmentContext
@@ -72,7 +73,7 @@ def migrate(connection: sa.Connection, metadata: sa.MetaData, to: str = HEAD) ->
         return
     rights = _rights(connection, metadata)
     for name in sorted({view.name for view in VIEWS} & set(inspector.get_view_names(schema=metadata.schema))):
-        connection.exec_driver_sql(f"DROP VIEW {_quoted(connection, name, metadata.schema)}")
+        connection.exec_driver_sql(f"DROP VIEW {quoted(connection.dialect, name, metadata.schema)}")
     revisions(connection, metadata, there, to)
     if to == HEAD:
         _finish(connection, metadata, comments=True)
@@ -96,7 +97,7 @@ def script(url: sa.URL, metadata: sa.MetaData, there: str | None, to: str = HEAD
         environment.configure(url=url, output_buffer=written, literal_binds=True, **_options(metadata))
         environment.run_migrations()
     for name in sorted(view.name for view in VIEWS):
-        noted.exec_driver_sql(f"DROP VIEW IF EXISTS {_quoted(noted, name, metadata.schema)}")
+        noted.exec_driver_sql(f"DROP VIEW IF EXISTS {quoted(noted.dialect, name, metadata.schema)}")
     before, noted.statements = noted.statements, []
     if to == HEAD:
         tables = {table.name: table for table in metadata.tables.values()}
@@ -174,7 +175,7 @@ def _grant(connection: sa.Connection, metadata: sa.MetaData, rights: dict[str, s
     there = {*inspector.get_table_names(schema=metadata.schema), *inspector.get_view_names(schema=metadata.schema)}
     for name in sorted(set(rights) & there):
         for role, right in sorted(rights[name]):
-            place = _quoted(connection, name, metadata.schema)
+            place = quoted(connection.dialect, name, metadata.schema)
             connection.exec_driver_sql(f"GRANT {right} ON {place} TO {role}")
 
 
@@ -183,7 +184,7 @@ def _older_views(connection: sa.Connection, metadata: sa.MetaData) -> None:
     there = set(sa.inspect(connection).get_table_names(schema=metadata.schema))
     for table, same in {"forecasts": "", "health": "WHERE other.sign = one.sign"}.items():
         if table in there:
-            view, place = (_quoted(connection, name, metadata.schema) for name in (f"{table}_latest", table))
+            view, place = (quoted(connection.dialect, name, metadata.schema) for name in (f"{table}_latest", table))
             newest = f"SELECT max(other.cutoff) FROM {place} AS other {same}"
             connection.exec_driver_sql(
                 f"CREATE VIEW {view} AS SELECT * FROM {place} AS one WHERE one.cutoff = ({newest})"
@@ -197,7 +198,3 @@ def _rights(connection: sa.Connection, metadata: sa.MetaData) -> dict[str, set[t
         for name, _, role, right in connection.execute(PARTS, {"schema": metadata.schema}):
             found.setdefault(name, set()).add((role, right))
     return found
-
-
-def _quoted(connection: sa.Connection | _Notes, name: str, schema: str | None) -> str:
-    return connection.dialect.identifier_preparer.format_table(sa.table(name, schema=schema))

@@ -15,7 +15,7 @@ from alembic import op
 
 from forecasting.data.schema import Column, Table
 from forecasting.errors import StoreError
-from forecasting.stores.relations import relation
+from forecasting.stores.relations import quoted, relation
 
 
 def create(name: str, key: str, columns: str) -> None:
@@ -63,20 +63,20 @@ def divide(name: str) -> None:
     if not _postgresql() or (not offline() and _kind(name) == "p"):
         return
     old, key = f"{name}_before", _key(name)
-    quoted, place = _quoted(name), _quoted(old)
-    _execute(f"ALTER TABLE {quoted} RENAME TO {old}")
+    whole, place = _quoted(name), _quoted(old)
+    _execute(f"ALTER TABLE {whole} RENAME TO {old}")
     _execute(f"ALTER INDEX {_quoted(f'{name}_pkey')} RENAME TO {old}_pkey")
     indexed = name == "forecasts"
     if indexed:
         _execute(f"ALTER INDEX {_quoted(f'{name}_by_series')} RENAME TO {old}_by_series")
-    _execute(f"CREATE TABLE {quoted} (LIKE {place}, PRIMARY KEY ({key})) PARTITION BY LIST (cutoff)")
+    _execute(f"CREATE TABLE {whole} (LIKE {place}, PRIMARY KEY ({key})) PARTITION BY LIST (cutoff)")
     if indexed:
-        _execute(f"CREATE INDEX {name}_by_series ON {quoted} (unique_id, cutoff)")
+        _execute(f"CREATE INDEX {name}_by_series ON {whole} (unique_id, cutoff)")
     _execute(
         "DO $$ DECLARE days text; BEGIN"
         f" SELECT string_agg(DISTINCT quote_literal(cutoff), ', ') INTO days FROM {place};"
         f" IF days IS NULL THEN DROP TABLE {place}; ELSE EXECUTE"
-        f" 'ALTER TABLE {quoted} ATTACH PARTITION {place} FOR VALUES IN (' || days || ')'; END IF; END $$"
+        f" 'ALTER TABLE {whole} ATTACH PARTITION {place} FOR VALUES IN (' || days || ')'; END IF; END $$"
     )
 
 
@@ -84,14 +84,14 @@ def join(name: str) -> None:
     """PostgreSQL: one plain table again; all rows are moved."""
     if not _postgresql() or (not offline() and _kind(name) != "p"):
         return
-    whole, quoted, key = _quoted(f"{name}_whole"), _quoted(name), _key(name)
-    _execute(f"CREATE TABLE {whole} (LIKE {quoted})")
-    _execute(f"INSERT INTO {whole} SELECT * FROM {quoted}")
-    _execute(f"DROP TABLE {quoted}")
-    _execute(f"ALTER TABLE {whole} RENAME TO {name}")
-    _execute(f"ALTER TABLE {quoted} ADD CONSTRAINT {name}_pkey PRIMARY KEY ({key})")
+    plain, parent, key = _quoted(f"{name}_whole"), _quoted(name), _key(name)
+    _execute(f"CREATE TABLE {plain} (LIKE {parent})")
+    _execute(f"INSERT INTO {plain} SELECT * FROM {parent}")
+    _execute(f"DROP TABLE {parent}")
+    _execute(f"ALTER TABLE {plain} RENAME TO {name}")
+    _execute(f"ALTER TABLE {parent} ADD CONSTRAINT {name}_pkey PRIMARY KEY ({key})")
     if name == "forecasts":
-        _execute(f"CREATE INDEX {name}_by_series ON {quoted} (unique_id, cutoff)")
+        _execute(f"CREATE INDEX {name}_by_series ON {parent} (unique_id, cutoff)")
 
 
 def schema() -> str | None:
@@ -144,7 +144,7 @@ def _postgresql() -> bool:
 
 
 def _quoted(name: str) -> str:
-    return op.get_context().dialect.identifier_preparer.format_table(sa.table(name, schema=schema()))
+    return quoted(op.get_context().dialect, name, schema())
 
 
 def _execute(statement: str) -> None:
