@@ -147,9 +147,14 @@ class Partitioned:
         return found
 
     def importance(self) -> dict[str, float]:
-        """Share of the total gain by feature, the mean over the partitions' models (the shared one where none is)."""
-        asked: list[Any] = [*self.parts.values()] or [self.rest]
-        told = [one.importance() for one in asked]
+        """Share of the total gain by feature: the mean over the models that series go to, as far as they gained at all.
+
+        The shared model counts where partitions go to it. Raises ModelError before `fit`.
+        """
+        if self.rest is None:
+            raise ModelError("A partitioned model was asked for something before it was fitted.")
+        asked: list[Any] = [*self.parts.values(), *([self.rest] if self.small or not self.parts else [])]
+        told = [shares for shares in (one.importance() for one in asked) if sum(shares.values()) > 0]
         names = dict.fromkeys(name for one in told for name in one)
         return {name: sum(one.get(name, 0.0) for one in told) / len(told) for name in names}
 

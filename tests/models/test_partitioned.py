@@ -164,6 +164,22 @@ def test_a_missing_part_is_refused_and_an_unfitted_model_says_so(tmp_path: Path)
         models.load(tmp_path)
 
 
+def test_features_matter_by_the_models_that_series_go_to() -> None:
+    panel = panel_by(["S1"] * 3 + ["S2"] * 3 + ["tiny"])
+    panel.y[3:6] = 4.0  # nothing to tell apart: a model that gains nothing
+    model = Partitioned.create(described(partition_series=2))
+    with pytest.raises(ModelError, match="before it was fitted"):
+        model.importance()
+    model.fit(panel, HORIZON)
+    assert sum(model.parts["S2"].importance().values()) == 0
+    told = [model.parts["S1"].importance(), model.rest.importance()]
+    found = model.importance()
+    assert sum(found.values()) == pytest.approx(1)
+    assert found == pytest.approx({name: sum(one.get(name, 0) for one in told) / 2 for name in found})
+    panel.y[:] = 4.0
+    assert sum(Partitioned.create(described()).fit(panel, HORIZON).importance().values()) == 0
+
+
 def test_it_tells_what_moved_a_forecast_and_what_the_models_looked_at() -> None:
     panel = panel_by(["S1", "S2"] * 3)
     model = Partitioned.create(described(partition_series=2)).fit(panel, HORIZON)
