@@ -4,7 +4,7 @@ Scores past vintages against the sales that are known by now, beside seasonal na
 looks whether the world has moved (`drift`), lists and explains the series to look at first (`exceptions`,
 `explanations`), and judges the challengers that are watched beside the champion (`judgements`). Then warning signs of
 the process itself are measured (`health`), people are told what needs them (`alerts`), all of it is written as files
-(`[export]`), and what the rules of `[retention]` let go is removed.
+(`[export]`) and as the night's report (`[report]`), and what the rules of `[retention]` let go is removed.
 
 *Starts* when a vintage is published, or by hand.
 """
@@ -29,7 +29,11 @@ def monitor():
     checked = task(trigger_rule="all_done")(house.check_health)()
     told = house.step("tell_alerts", "alerts:watch", trigger_rule="all_done")
     scored >> drifted >> listed >> watched >> checked >> told
-    told >> [house.step("export_scores", "export:scores"), house.step("remove_what_is_old", "retention:clean")]
+    told >> [
+        house.step("export_scores", "export:scores"),
+        house.step("write_report", "report:write"),
+        house.step("remove_what_is_old", "retention:clean"),
+    ]
     task(outlets=[house.CHALLENGER])(house.ask_for_approval)(watched)
 
 

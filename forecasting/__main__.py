@@ -41,6 +41,7 @@ COMMANDS = {
     "reproduce": Command("forecasting.cli.trace:reproduce", "make a published vintage again, compare bit for bit"),
     "replenish": Command("forecasting.cli.night:replenish", "propose orders from the newest vintage and the stock"),
     "export": Command("forecasting.cli.night:export", "write the night's tables as files"),
+    "report": Command("forecasting.cli.night:write_report", "write the night's report, and send it where it is new"),
     "override": Command("forecasting.cli.override:override", "change forecasts by hand, beside the statistical number"),
     "retention": Command("forecasting.cli.night:retention", "remove what the rules of [retention] let go"),
     "migrate": Command("forecasting.cli.migrate:migrate", "bring the warehouse's tables to this release, or back"),
@@ -118,7 +119,7 @@ def parser() -> argparse.ArgumentParser:
     for name, command in COMMANDS.items():
         parsers[name] = commands.add_parser(name, help=command.about, description=command.about.capitalize() + ".")
         _common(parsers[name])
-    for name in ("run", "extract", "train", "forecast", "monitor", "replenish", "export"):
+    for name in ("run", "extract", "train", "forecast", "monitor", "replenish", "export", "report"):
         parsers[name].add_argument(
             "--cutoff", type=_day, metavar="DATE", help="last day whose sales are known, as YYYY-MM-DD"
         )

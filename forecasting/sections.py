@@ -331,6 +331,20 @@ class ExportSettings(Section):
     options: dict[str, Any] = Field(default_factory=dict, description="fsspec options, e.g. endpoint_url")
 
 
+class ReportSettings(Section):
+    """`[report]`: what the night has brought, as one HTML file; also kept in MLflow, and sent by e-mail."""
+
+    enabled: bool = Field(True, description="write it after every night")
+    language: Literal["en", "pt"] = Field("en", description="of the report and of its e-mail")
+    path: str = Field(
+        "var/report", description="folder, or any fsspec address such as s3://bucket/folder; empty: no file"
+    )
+    options: dict[str, Any] = Field(default_factory=dict, description="fsspec options, e.g. endpoint_url")
+    to: tuple[str, ...] | None = Field(
+        None, description="addresses that [alerts.email] sends it to; not set: those of the alerts; []: nobody"
+    )
+
+
 class HealthSettings(Section):
     """`[health]`: what the process promises, and limits of its warning signs; a sign above its limit is breached."""
 

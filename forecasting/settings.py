@@ -32,6 +32,7 @@ from forecasting.sections import (
     MonitorSettings,
     PanelSettings,
     PlanningSettings,
+    ReportSettings,
     RetentionSettings,
     RuntimeSettings,
     Screen,
@@ -58,6 +59,7 @@ class Settings(Section):
     monitor: MonitorSettings = MonitorSettings()
     planning: PlanningSettings | None = None
     export: ExportSettings | None = None
+    report: ReportSettings = ReportSettings()
     health: HealthSettings = HealthSettings()
     alerts: AlertSettings = AlertSettings()
     drift: DriftSettings = DriftSettings()
@@ -83,6 +85,12 @@ class Settings(Section):
                 raise ValueError(f"extract.{name}.source: no [sources.{table.source}]; there are: {some(self.sources)}")
         return self
 
+    @model_validator(mode="after")
+    def _report_can_be_sent(self) -> Self:
+        if self.report.to and self.alerts.email is None:
+            raise ValueError("report.to: no [alerts.email], whose server would send it; add it, or leave report.to out")
+        return self
+
     def source_tables(self) -> dict[str, SourceTable]:
         """Every declared source table by its name: sales, items, ..., and signals by `signal_<name>`."""
         named = {
@@ -94,8 +102,9 @@ class Settings(Section):
 
     def digest(self) -> str:
         """Sha256 (16 hex digits) of everything that can change a forecast: places and schedules do not count."""
-        places = {"lake", "warehouse", "mlflow", "runtime", "sources", "retention", "alerts", "health", "export"}
-        exclude: dict[str, Any] = dict.fromkeys((*places, "planning"), True) | {"extract": {"inventory"}}
+        places = {"lake", "warehouse", "mlflow", "runtime", "sources", "retention"}
+        told = {"alerts", "health", "export", "report", "planning"}
+        exclude: dict[str, Any] = dict.fromkeys((*places, *told), True) | {"extract": {"inventory"}}
         content = self.model_dump(mode="json", exclude=exclude)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -81,6 +81,19 @@ def export(arguments: Namespace) -> int:
     return _one(arguments, lambda night: night.export()["export"])
 
 
+def write_report(arguments: Namespace) -> int:
+    """What the night has brought, as one HTML file."""
+    if not _load(arguments).report.enabled:
+        raise SettingsError(f"{arguments.conf} has report.enabled = false: --set report.enabled=true writes it.")
+    return _one(arguments, lambda night: _reported(night.tell()["report"]))
+
+
+def _reported(facts: Facts) -> Facts:
+    if not facts["bytes"]:
+        raise CutoffError(f"There are no forecasts of {facts['cutoff']} to report on: run `forecast` for it first.")
+    return facts
+
+
 def retention(arguments: Namespace) -> int:
     """What the rules of [retention] let go, removed or only told."""
     from forecasting.steps.retention import clean
@@ -209,6 +222,17 @@ class Night:
             step.outcome = _line(facts, "files", "rows", "place")
         return {name: facts}
 
+    def tell(self) -> Facts:
+        """Write the night's report, where it is wanted."""
+        from forecasting.steps.report import write
+
+        if not self.settings.report.enabled:
+            return {}
+        with self.report.step("report") as step:
+            facts = write(self.settings, self.cutoff, self.run, step.tell)
+            step.outcome = _line(facts, "place", "sent", "bytes")
+        return {"report": facts}
+
     def monitor(self) -> Facts:
         """Score past vintages, look for drift, watch challengers, tell what needs a person, let go what is old."""
         from forecasting.steps import alerts, drift, exceptions, health, monitor, shadow
@@ -227,6 +251,8 @@ class Night:
             step.outcome += f", breached: {some(facts['health']['breached'], 20) or 'none'}"
         with self.spared("export_scores"):
             facts |= self.export("scores")
+        with self.spared("report"):
+            facts |= self.tell()
         return facts
 
 

@@ -71,6 +71,7 @@ def places(settings: Settings) -> dict[str, str]:
         "warehouse": make_url(settings.warehouse.url).render_as_string(hide_password=True),
         "lake": settings.lake.path,
         "mlflow": settings.mlflow.tracking_uri.split("@")[-1],
+        **({"report": settings.report.path} if settings.report.enabled and settings.report.path else {}),
     }
 
 

@@ -81,12 +81,12 @@ class Words:
         pattern, value = "#,##0" + ("." + "#" * digits if digits else ""), _rounded(value, digits)
         return format_decimal(value, format=f"+{pattern};-{pattern}" if sign and value else pattern, locale=self.locale)
 
-    def units(self, value: float | None) -> str:
+    def units(self, value: float | None, sign: bool = False) -> str:
         """Units of demand: whole ones where they are many, two decimals where they are few."""
         if _absent(value):
             return NONE
         size = abs(float(value or 0))
-        return self.number(value, 0 if size >= 100 else 1 if size >= 10 else 2)
+        return self.number(value, 0 if size >= 100 else 1 if size >= 10 else 2, sign)
 
     def share(self, value: float | None, digits: int = 0, sign: bool = False) -> str:
         """A share as a percentage; a dash where there is none."""

@@ -110,15 +110,10 @@ def replenishment(visit: Reading, sort: Text = "money", page: Annotated[int, Que
     found, wanted = _proposals(visit, sort)
     catalogue = visit.store.catalogue(visit.vintage)
     shown = found.iloc[(page - 1) * PAGE : page * PAGE].to_dict("records")
-    totals = {
-        "orders": int((found["order"] > 0).sum()), "units": float(found["order"].sum()),
-        "money": float(found["money"].sum()) if found["money"].notna().any() else None,
-        "soon": int((found["risk"] > 0.5).sum()), "unknown": int((found["status"] == "unknown").sum()),
-    }  # fmt: skip
     return pages.show(
         visit, "replenishment", vintage=visit.vintage, rows=shown, found=len(found), page=page, sort=sort,
         wanted=wanted, last=max(1, -(-len(found) // PAGE)), choices=choices(catalogue),
-        sorts=plans.ORDERS, totals=totals,
+        sorts=plans.ORDERS, totals=plans.totals(found),
     )  # fmt: skip
 
 

@@ -92,3 +92,14 @@ def proposals(store: Store, vintage: Vintage, wanted: Mapping[str, str], by: str
         by = "order"
     rising = by in ("stock_out", "unique_id")
     return rows.sort_values([by, "unique_id"], ascending=[rising, True], na_position="last", ignore_index=True)
+
+
+def totals(found: pd.DataFrame) -> dict[str, Any]:
+    """Of proposals: orders, units, money (None: no price is known), soon (will likely run out), unknown (no stock)."""
+    return {
+        "orders": int((found["order"] > 0).sum()),
+        "units": float(found["order"].sum()),
+        "money": float(found["money"].sum()) if found["money"].notna().any() else None,
+        "soon": int((found["risk"] > 0.5).sum()),
+        "unknown": int((found["status"] == "unknown").sum()),
+    }

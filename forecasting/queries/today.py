@@ -35,11 +35,28 @@ def today(store: Store, scheduled: bool, now: datetime | None = None) -> dict[st
     vintage = store.vintage()
     if vintage is None:
         return {"vintage": None, "cards": [Card("forecast", ACT)], "alerts": [], "signs": []}
-    alerts = store.warehouse.read(ALERTS, closed=None).sort_values("opened", ascending=False)
+    runs = _runs(store)
+    read = runs.loc[(runs["step"] == "extract") & (runs["outcome"] == "done"), "cutoff"]
+    wanted = max([vintage.cutoff, *(cutoff_of(store.frequency, day) for day in read.dt.date.unique())])
+    if scheduled:
+        wanted = max([wanted, *_due(store, vintage, now or datetime.now(UTC))])
+    return _standing(store, vintage, _forecast(runs, vintage, wanted), store.warehouse.read(ALERTS, closed=None))
+
+
+def standing(store: Store, vintage: Vintage) -> dict[str, Any]:
+    """The same of any vintage that there is, with the alerts that were open after its night."""
+    alerts = store.warehouse.read(ALERTS)
+    still = alerts["closed"].isna() | (alerts["closed"] > vintage.day)
+    there = _forecast(_runs(store), vintage, vintage.cutoff)
+    return _standing(store, vintage, there, alerts[still & (alerts["opened"] <= vintage.day)])
+
+
+def _standing(store: Store, vintage: Vintage, there: Card, alerts: pd.DataFrame) -> dict[str, Any]:
+    alerts = alerts.sort_values("opened", ascending=False, kind="stable")
     signs = store.warehouse.read(HEALTH, cutoff=vintage.day)
     breached = signs[signs["breached"].astype(bool)]
     cards = [
-        _forecast(store, vintage, scheduled, now or datetime.now(UTC)),
+        there,
         _data(store, vintage),
         _model(store, vintage, signs),
         _accuracy(store, vintage),
@@ -56,15 +73,15 @@ def today(store: Store, scheduled: bool, now: datetime | None = None) -> dict[st
     }
 
 
-def _forecast(store: Store, vintage: Vintage, scheduled: bool, now: datetime) -> Card:
-    """Whether the newest vintage is that of the newest night that was due, or whose sales were read."""
-    runs = store.warehouse.read(
+def _runs(store: Store) -> pd.DataFrame:
+    """Every reading of the sources and every publication."""
+    return store.warehouse.read(
         RUNS, ["run_id", "step", "cutoff", "outcome", "started_at", "seconds"], step=["extract", "forecast"]
     )
-    read = runs.loc[(runs["step"] == "extract") & (runs["outcome"] == "done"), "cutoff"]
-    wanted = max([vintage.cutoff, *(cutoff_of(store.frequency, day) for day in read.dt.date.unique())])
-    if scheduled:
-        wanted = max([wanted, *_due(store, vintage, now)])
+
+
+def _forecast(runs: pd.DataFrame, vintage: Vintage, wanted: date) -> Card:
+    """Whether the vintage is that of the newest night that was due, or whose sales were read: `wanted`."""
     mine = runs[(runs["run_id"] == vintage.run_id) & (runs["step"] == "forecast")]
     at = mine["started_at"] + pd.to_timedelta(mine["seconds"], unit="s")
     missing = wanted > vintage.cutoff

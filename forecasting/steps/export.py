@@ -11,17 +11,17 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import date
 from typing import Any
 
-import fsspec
 import pandas as pd
 
 from forecasting.data.cells import harmless_column
 from forecasting.data.schema import Table
 from forecasting.data.tables import WAREHOUSE
 from forecasting.data.views import VIEWS, View
-from forecasting.errors import SettingsError, StoreError, some
+from forecasting.errors import SettingsError, some
 from forecasting.sections import ExportSettings
 from forecasting.settings import Settings
 from forecasting.steps.run import Run, record, whole_periods
+from forecasting.stores.files import write_whole
 from forecasting.stores.warehouse import Warehouse
 
 log = logging.getLogger(__name__)
@@ -77,7 +77,8 @@ def _export(settings: Settings, cutoff: date, run: Run, tell: Tell, step: str, p
             if frame is None:
                 tell(f"{name}: no rows of {cutoff}, no file")
                 continue
-            _write(f"{place}/{name}.{wanted.format}", _content(wanted, KNOWN[name], frame), wanted.options)
+            content = _content(wanted, KNOWN[name], frame)
+            write_whole(f"{place}/{name}.{wanted.format}", content, wanted.options, "export.path")
             facts["files"], facts["rows"] = facts["files"] + 1, facts["rows"] + len(frame)
             tell(f"{name}: {len(frame):,} rows")
         outcome.rows, outcome.message = facts["rows"], f"{facts['files']} files below {place}"
@@ -104,20 +105,3 @@ def _content(wanted: ExportSettings, one: Table | View, frame: pd.DataFrame) -> 
         elif column.kind == "text":
             frame[name] = harmless_column(frame[name])
     return frame.to_csv(index=False, date_format="%Y-%m-%d").encode()
-
-
-def _write(path: str, content: bytes, options: Mapping[str, Any]) -> None:
-    """Beside its place first, where that is a folder of this machine, so that nobody reads half a file."""
-    try:
-        system, plain = fsspec.core.url_to_fs(path, **options)
-        system.makedirs(plain.rpartition("/")[0], exist_ok=True)
-        local = "file" in system.protocol
-        target = f"{plain}.part" if local else plain  # an object of a bucket appears whole
-        with system.open(target, "wb") as file:
-            file.write(content)
-        if local:
-            system.mv(target, plain)
-    except (OSError, ValueError, ImportError) as error:
-        raise StoreError(
-            f"{path} cannot be written: {type(error).__name__}: {error}. Is export.path right, and the place writable?"
-        ) from error

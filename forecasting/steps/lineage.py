@@ -40,6 +40,20 @@ READ: Mapping[str, tuple[Table, ...]] = {
     "health": (tables.RUNS, tables.QUALITY, tables.SCORES, tables.MODEL_PROMOTIONS),
     "alerts": (tables.FORECASTS, tables.QUALITY, tables.DRIFT, tables.HEALTH),
     "approve": (tables.JUDGEMENTS,),
+    "report": (
+        tables.FORECASTS,
+        tables.FORECAST_LEVELS,
+        tables.FORECAST_SUMS,
+        tables.SCORES,
+        tables.SCORE_TRENDS,
+        tables.EXCEPTIONS,
+        tables.EXPLANATIONS,
+        tables.QUALITY,
+        tables.HEALTH,
+        tables.ALERTS,
+        tables.RUNS,
+        planning_tables.REPLENISHMENT,
+    ),
 }
 WRITTEN: Mapping[str, tuple[Table, ...]] = {
     "extract": (tables.QUALITY, tables.QUARANTINE),
@@ -71,6 +85,8 @@ WRITTEN: Mapping[str, tuple[Table, ...]] = {
     "export_forecasts": (),
     "export_orders": (),
     "export_scores": (),
+    "report": (),
+    "send_report": (),
     "retention": (),
 }
 

@@ -47,6 +47,21 @@ def _email(settings: EmailSettings, seconds: float, title: str, notices: Sequenc
     message = EmailMessage()
     message["Subject"], message["From"], message["To"] = title, settings.sender, ", ".join(settings.to)
     message.set_content("\n".join(map(str, notices)))
+    _deliver(settings, seconds, message)
+
+
+def mail_page(settings: AlertSettings, to: Sequence[str], title: str, text: str, page: tuple[str, str]) -> None:
+    """Send a text with an HTML page, (file name, content), by the server of `email`. Raises StoreError on failure."""
+    if settings.email is None:
+        raise StoreError("There is no e-mail server to send it by: see [alerts.email].")
+    message = EmailMessage()
+    message["Subject"], message["From"], message["To"] = title, settings.email.sender, ", ".join(to)
+    message.set_content(text)
+    message.add_attachment(page[1], subtype="html", filename=page[0])
+    _deliver(settings.email, settings.seconds, message)
+
+
+def _deliver(settings: EmailSettings, seconds: float, message: EmailMessage) -> None:
     try:
         with smtplib.SMTP(settings.host, settings.port, timeout=seconds) as server:
             if settings.starttls:

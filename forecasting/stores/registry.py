@@ -159,6 +159,13 @@ class Registry:
             self._client.set_registered_model_alias(self._settings.model, ALIAS, version)
         return [one.version for one in newer]
 
+    def attach(self, version: str, name: str, content: str) -> str:
+        """Keep a text file with the run that trained the version, in place of one of its name; returns the run's id."""
+        with self._errors():
+            run_id = str(self._client.get_model_version(self._settings.model, version).run_id)
+            self._client.log_text(run_id, content, name)
+            return run_id
+
     def remove(self, version: str) -> None:
         """Delete a version with its files and the run that trained it. Raises StoreError for one that people rely on.
 

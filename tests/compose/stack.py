@@ -190,5 +190,9 @@ class Planner:
 
     def until_done(self, since: datetime) -> dict[str, dict]:
         """Wait for the end of the night."""
-        last = "monitor.remove_what_is_old"
-        return self.until(since, "the night's end", lambda tasks: tasks.get(last, {}).get("state") == "success")
+        last = ("monitor.remove_what_is_old", "monitor.write_report")
+
+        def over(tasks: dict[str, dict]) -> bool:
+            return all(tasks.get(name, {}).get("state") == "success" for name in last)
+
+        return self.until(since, "the night's end", over)

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 FIRST, SECOND = date(2026, 6, 30), date(2026, 7, 1)
 CHAIN = ("extract", "train", "forecast", "monitor")
 EXPORTS = ("export_forecasts", "export_orders", "export_scores")
-BESIDE = ("alerts", "drift", "exceptions", *EXPORTS, "health", "replenish", "retention")
+BESIDE = ("alerts", "drift", "exceptions", *EXPORTS, "health", "replenish", "report", "retention")
 
 
 @pytest.fixture(scope="module")

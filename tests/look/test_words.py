@@ -18,6 +18,8 @@ PACKAGE = Path(__file__).parents[2] / "forecasting"
 def said() -> set[str]:
     text = "\n".join(file.read_text() for file in PACKAGE.glob("*/templates/*.html"))
     found = set(re.findall(r"\bt\('([^']+)'", text))
+    for file in (PACKAGE / "report").glob("*.py"):
+        found |= {one[1] for one in re.findall(r"""\bt\(\s*(["'])([^"']+)\1""", file.read_text())}
     return found | views()
 
 
