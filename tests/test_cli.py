@@ -50,6 +50,9 @@ horizon = 7
 [train]
 models = ["seasonal_naive", "seasonal_mean"]
 
+[report]
+path = "{folder}/report"
+
 [lake]
 path = "{folder}/lake"
 
@@ -140,7 +143,7 @@ def test_show_as_json(nights, shop, capsys):
     assert content["forecasts"][0]["ds"] == "2026-06-01"
     # A night is a row a step; where no training was due, that is no row.
     assert [row["step"] for row in content["runs"] if row["run_id"] == nights[0]["run_id"]][::-1] == [
-        *STEPS, "drift", "exceptions", "health", "alerts", "retention",
+        *STEPS, "drift", "exceptions", "health", "alerts", "retention", "report",
     ]  # fmt: skip
     assert content["alerts"] == []
 
@@ -174,7 +177,7 @@ def test_results_go_to_stdout_and_progress_to_stderr(nights, shop, capsys):
     assert out.startswith(f"Night of {SECOND}")
     assert "seasonal naive" in out
     assert str(shop.parent / "lake") in out
-    assert [line.split()[0] for line in err.splitlines() if line][-1] == "monitor"
+    assert [line.split()[0] for line in err.splitlines() if line][-2:] == ["monitor", "report"]
 
 
 def test_a_step_alone_for_people(nights, shop, capsys):

@@ -36,7 +36,7 @@ def test_every_line_of_a_night_says_run_cutoff_step_and_snapshot(tmp_path: Path)
     training = [line for line in lines if line["step"] == "train" and not line["event"].startswith("done")]
     assert {line["snapshot"] for line in training} == {shard["snapshot"]}
     done = {line["step"]: line["seconds"] for line in lines if line["event"].startswith("done: ")}
-    assert set(done) == {"extract", "train", "plan", "forecast", "publish", "replenish", "monitor"}
+    assert set(done) == {"extract", "train", "plan", "forecast", "publish", "replenish", "monitor", "report"}
     assert all(seconds > 0 for seconds in done.values())
 
 
