@@ -5,8 +5,8 @@ from __future__ import annotations
 from argparse import Namespace
 
 from forecasting import settings as configuration
-from forecasting.cli.night import Night
 from forecasting.cli.report import Report, person, result
+from forecasting.cli.steps import Night
 
 
 def rollback(arguments: Namespace) -> int:
