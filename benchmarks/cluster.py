@@ -27,9 +27,9 @@ from benchmarks.scale_data import make
 from tests.compose.stack import Planner, Stack, need_docker
 from tests.shops import changed
 
-COPIES, SHARD = 10, 30_490
+COPIES = 10
 CHANGES: dict[str, object] = {
-    "forecast.shard_series": SHARD, "panel.levels": list(LEVELS), "runtime.threads": 1, "train.every_days": 365,
+    "panel.levels": list(LEVELS), "runtime.threads": 1, "train.every_days": 365,
     "extract.sales.path": "sales-*.parquet", "train.lightgbm": {"rows": 200_000, "bags": 1, "origins": 26},
     "train.arima": {"seconds": 20}, "sources.m5.path": "/app/conf/data",
     "sources.shop": {"kind": "sql", "url": "sqlite://"},  # the stack says where that is; nothing is read from it
@@ -49,7 +49,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     need_docker()
     place = Path(tempfile.mkdtemp(prefix="bench-cluster-"))
-    conf = changed((EXAMPLES / "m5.toml").read_text(encoding="utf-8"), CHANGES)
+    conf = changed(
+        (EXAMPLES / "m5.toml").read_text(encoding="utf-8"),
+        CHANGES | {"forecast.shard_series": 3_049 * arguments.copies},
+    )
     stack = Stack(place, conf, COMPOSE_PROFILES="worker-2", FORECASTING_SCHEDULE="off", **VARIABLES)
     try:
         stack.env.touch()
