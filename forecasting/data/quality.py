@@ -100,8 +100,13 @@ def screen_table(raw: pd.DataFrame, name: str, target: Table) -> Screened:
             columns[column] = CONVERT[about.kind](raw[column])
     typed = pd.DataFrame(columns, index=raw.index)
     for column, about in target.columns.items():
-        if column in raw and not about.null:
+        if column not in raw:
+            continue
+        if not about.null:
             _drop_missing_or_wrong(sieve, raw, typed, column, empty_ok=about.kind == "text" and column in OPTIONAL)
+        elif about.kind != "text":
+            wrong = typed[column].isna() & ~_blank(raw[column])
+            sieve.drop("type", wrong, say(f"{column} {{}} cannot be read", raw[column], short))
     yes_or_no = [column for column, about in target.columns.items() if about.kind == "flag"]
     typed = typed.assign(**{column: typed[column].fillna(1) > 0 for column in yes_or_no})
     _drop_repeated(sieve, typed, list(target.key), keep="last")
@@ -171,6 +176,14 @@ def _drop_missing_or_wrong(
         sieve.drop("missing_key", empty, say(f"{column} is empty"))
     if not _is_text(typed[column]):
         sieve.drop("type", unread & ~absent, say(f"{column} {{}} cannot be read", raw[column], short))
+
+
+def _blank(values: pd.Series) -> pd.Series:
+    """Where nothing is there, or a text of blanks."""
+    absent = values.isna()
+    if pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_datetime64_any_dtype(values.dtype):
+        return absent
+    return absent | (values.astype("str").str.strip() == "")
 
 
 def _drop_out_of_range(sieve: Sieve, typed: pd.DataFrame, table: SalesTable, rules: Screen) -> None:

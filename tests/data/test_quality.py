@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import date
 
 import pandas as pd
@@ -12,7 +13,7 @@ from hypothesis import settings as trials
 from hypothesis import strategies as st
 
 from forecasting.data.gates import gates
-from forecasting.data.lake_tables import PRICES, STOCK
+from forecasting.data.lake_tables import INVENTORY, PRICES, STOCK
 from forecasting.data.quality import (
     Known,
     goes_on_until,
@@ -122,6 +123,26 @@ def test_other_tables_keep_the_newest_of_two_rows_and_reject_what_is_no_number()
     assert stock.quarantined["reason"].tolist() == ["in_stock 'maybe' cannot be read"]
     attributes = screen_attributes(pd.DataFrame({"item": ["A", None, "A"], "size": [1, 2, 3]}), "items", "item")
     assert attributes.clean.to_dict("records") == [{"item": "A", "size": "3"}]
+
+
+def test_what_may_be_empty_must_be_readable_where_it_is_not():
+    """An amount on order that cannot be read is not 0: the row's stock is not known."""
+    raw = pd.DataFrame(
+        {
+            "item": ["a", "b", "c", "d", "e"],
+            "ds": "2026-06-30",
+            "on_hand": [1, 2, 3, 4, 5],
+            "on_order": ["5", "12 units", " ", None, "6"],
+            "service_level": [0.9, None, math.nan, 0.5, math.inf],
+        }
+    )
+    screened = screen_table(raw, "inventory", INVENTORY)
+    assert screened.clean["item"].tolist() == ["a", "c", "d"]
+    assert screened.clean["on_order"].fillna(-1).tolist() == [5, -1, -1]
+    assert screened.quarantined[["row", "rule", "reason"]].to_numpy().tolist() == [
+        [1, "type", "on_order '12 units' cannot be read"],
+        [4, "type", "service_level 'inf' cannot be read"],
+    ]
 
 
 def gate(raw: pd.DataFrame, rule: str, rules: Screen | None = None, frequency: str = "D") -> tuple[bool, str]:
