@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -57,7 +58,7 @@ class Watch:
 
 
 def run_night(airflow: Airflow, cutoff: date, console: Console, timeout: float) -> None:
-    """Trigger `extract` for a cutoff and wait for the last DAG of the chain.
+    """Trigger `extract` for a cutoff and wait until the DAGs of the chain have ended.
 
     Raises LauncherError naming the failed task with the end of its log, or what was still under way at the timeout.
     """
@@ -75,12 +76,18 @@ def run_night(airflow: Airflow, cutoff: date, console: Console, timeout: float) 
             tasks = [task for dag, run in runs for task in client.tasks(dag, run["dag_run_id"])]
             watch.update(tasks)
             _raise_failures(client, runs, tasks)
-            if any(dag == CHAIN[-1] and run["state"] == "success" for dag, run in runs):
+            if ended(runs):
                 return
             if time.monotonic() > deadline:
                 busy = ", ".join(task.label for task in tasks if task.state == "running") or "none"
                 raise LauncherError(f"The night did not end within {timeout:.0f} s; tasks under way: {busy}.")
             time.sleep(0.5)
+
+
+def ended(runs: Sequence[tuple[str, Mapping[str, Any]]]) -> bool:
+    """Whether the last DAG has done its work, and no other one is still at its own, as at orders beside it."""
+    states = {dag: {run["state"] for name, run in runs if name == dag} for dag in CHAIN}
+    return "success" in states[CHAIN[-1]] and not any({"queued", "running"} & found for found in states.values())
 
 
 def _raise_failures(client: Client, runs: list[tuple[str, dict[str, str]]], tasks: list[TaskState]) -> None:
