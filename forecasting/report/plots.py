@@ -13,6 +13,7 @@ from typing import Any
 
 from babel.dates import format_date
 
+from forecasting.data.hierarchy import TOTAL
 from forecasting.look.words import Words
 
 LEFT, RIGHT, TOP, BOTTOM = 62, 12, 12, 28  # margins that hold the labels
@@ -155,7 +156,7 @@ def demand(chart: Mapping[str, Any], shown: int, size: tuple[int, int], t: Words
     digits = 0 if axes.step.is_integer() else 2
     return Plot(
         *size,
-        title=t("History and forecast"),
+        title=f"{t('History and forecast')}: {t('everything') if chart['level'] == TOTAL else chart['name']}",
         about=_told(days, part, t),
         shapes=tuple(shape for shape in shapes if shape.path),
         below=axes.days(days, t),

@@ -24,7 +24,7 @@ def chart(y: list[float | None], mean: list[float | None], **more: object) -> di
         name: [None if one is None else one * part for one in values]
         for name, part in (("p05", 0.8), ("p25", 0.9), ("p75", 1.1), ("p95", 1.2))
     }
-    empty: dict[str, object] = {"past": {}, "plan": [], "out": []}
+    empty: dict[str, object] = {"name": "MILK_S01", "level": "series", "past": {}, "plan": [], "out": []}
     return {"ds": days, "y": [*y, *([None] * len(mean))], "mean": values, **bands, **empty, **more}
 
 
@@ -42,6 +42,7 @@ def test_lines_stand_where_their_values_are():
     assert paths(plot)["actual"] == f"M{LEFT}.0 {low}L{LEFT + 20}.0 {high}L{LEFT + 40}.0 {middle}"
     assert paths(plot)["mean"] == f"M{LEFT + 60}.0 {high}L{LEFT + 80}.0 {middle}L{LEFT + 100}.0 {low}"
     assert plot.cutoff == LEFT + 50
+    assert plot.title == "History and forecast: MILK_S01"
     assert plot.kinds == {"actual", "mean", "wide", "half"}
     assert "1 Jun 2026 to 6 Jun 2026: 5 sold on average before, 5 forecast on average" in plot.about
 
