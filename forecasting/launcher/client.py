@@ -10,6 +10,8 @@ from typing import Any
 from urllib.parse import quote
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from forecasting.launcher.server import Airflow, LauncherError
 
@@ -38,6 +40,9 @@ class Client:
     def __init__(self, airflow: Airflow) -> None:
         self._airflow = airflow
         self._session = requests.Session()
+        # A busy machine takes long to answer: what only reads is asked again.
+        retry = Retry(total=5, backoff_factor=0.5, allowed_methods=["GET"])
+        self._session.mount(airflow.url, HTTPAdapter(max_retries=retry))
         login = {"username": airflow.user, "password": airflow.password}
         answer = requests.post(f"{airflow.url}/auth/token", json=login, timeout=30)
         answer.raise_for_status()
@@ -90,8 +95,12 @@ class Client:
         return "\n".join(line for part in content for line in _lines(part))
 
     def _get(self, path: str, **parameters: Any) -> dict[str, Any]:
-        answer = self._session.get(f"{self._airflow.url}/api/v2/{path}", params=parameters, timeout=30)
-        answer.raise_for_status()
+        try:
+            answer = self._session.get(f"{self._airflow.url}/api/v2/{path}", params=parameters, timeout=30)
+            answer.raise_for_status()
+        except requests.ConnectionError as error:
+            self._airflow.check_alive()
+            raise LauncherError(f"Airflow did not answer GET {path}; its log is {self._airflow.log}: {error}") from None
         content: dict[str, Any] = answer.json()
         return content
 
