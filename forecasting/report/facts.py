@@ -35,7 +35,10 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Level:
-    """Accuracy of the groups of one level, the largest errors first. more: groups that are left out."""
+    """Accuracy of the groups of one level, the largest errors first. more: groups that are left out.
+
+    Their `change` is that of the first periods ahead (Facts.near): of whole horizons it is known a horizon later.
+    """
 
     name: str
     groups: Rows
@@ -58,6 +61,7 @@ class Facts:
     sum: dict[str, Any]
     accuracy: dict[str, Any]
     levels: list[Level]
+    near: str
     candidates: Rows
     exceptions: Rows
     money: bool
@@ -71,6 +75,7 @@ class Facts:
 def gather(store: Store, vintage: Vintage) -> Facts:
     """The facts of a vintage. Raises StoreError where a store refuses."""
     every = accuracy.accuracy(store, vintage, TOTAL, "all")
+    near = every["buckets"][min(1, len(every["buckets"]) - 1)]
     listed = ranked(exceptions(store, vintage), {"reason": "", "state": "", "owner": "", "by": "units"})
     drawn = [_drawn(store, vintage, SERIES, str(row["unique_id"])) for row in listed["exceptions"][:DRAWN]]
     return Facts(
@@ -81,7 +86,8 @@ def gather(store: Store, vintage: Vintage) -> Facts:
         total=_drawn(store, vintage, TOTAL, "all"),
         sum=_sum(store, vintage),
         accuracy=every,
-        levels=[_level(store, vintage, name) for name in every["levels"]] if every["vintages"] else [],
+        levels=[_level(store, vintage, name, near) for name in every["levels"]] if every["vintages"] else [],
+        near=near,
         candidates=_rows(models.candidates(store)),
         exceptions=listed["exceptions"],
         money=listed["money"],
@@ -107,10 +113,12 @@ def _sum(store: Store, vintage: Vintage) -> dict[str, Any]:
     return _rows(rows.tail(1))[0] if len(rows) else {}
 
 
-def _level(store: Store, vintage: Vintage, name: str) -> Level:
+def _level(store: Store, vintage: Vintage, name: str, near: str) -> Level:
     groups = pd.DataFrame(accuracy.accuracy(store, vintage, name, "all")["groups"])
     if groups.empty:
         return Level(name, [], 0)
+    first = {row["group"]: row["change"] for row in accuracy.accuracy(store, vintage, name, near)["groups"]}
+    groups["change"] = groups["group"].map(first).astype(float)
     groups = groups.sort_values("wape", ascending=False, na_position="last", kind="stable")
     return Level(name, _rows(groups.head(GROUPS)), max(0, len(groups) - GROUPS))
 

@@ -120,7 +120,7 @@ class _Axes:
 
 def _step(span: float) -> float:
     """Distance of four to six ticks over a span, as people write scales."""
-    if span <= 0:
+    if span < 1e-9:  # nothing that could be seen
         return 1.0
     power = 10.0 ** math.floor(math.log10(span / 5))
     return next(power * nice for nice in NICE if power * nice >= span / 5 * (1 - 1e-9))

@@ -18,7 +18,7 @@ import pytest
 from forecasting import settings as configuration
 from forecasting.__main__ import main
 from forecasting.data.planning_tables import REPLENISHMENT
-from forecasting.data.tables import EXCEPTIONS, FORECAST_LEVELS, FORECASTS, RUNS, SCORES
+from forecasting.data.tables import EXCEPTIONS, FORECAST_LEVELS, FORECASTS, RUNS, SCORE_TRENDS, SCORES
 from forecasting.errors import SettingsError, StoreError
 from forecasting.look.words import Words
 from forecasting.sections import AlertSettings
@@ -163,6 +163,17 @@ def test_the_largest_changes_are_those_of_the_periods_that_both_vintages_have(sh
         assert row[2] == EN.units(moved["mean"][name])
         assert row[3] == EN.units(change[name], sign=True)
     assert "This is the first forecast" in written(shop.settings, FIRST)[0]
+
+
+def test_accuracy_that_gets_worse_is_told_from_the_nearest_periods(shop: Shop) -> None:
+    warehouse, day = Warehouse(shop.settings.warehouse), pd.Timestamp(LAST)
+    row = {"level": "total", "group": "all", "vintages": 14, "wape": 0.5, "wape_before": 0.4, "slope": None}
+    trends = [row | {"bucket": bucket, "change": change} for bucket, change in (("1-7", 0.25), ("all", 0.99))]
+    warehouse.replace(SCORE_TRENDS, pd.DataFrame(trends).assign(scored_at=day, run_id="x"), scored_at=day)
+    page = Page(written(shop.settings)[0])
+    warehouse.replace(SCORE_TRENDS, pd.DataFrame(columns=list(SCORE_TRENDS.columns)), scored_at=day)
+    assert page.tables["By level; of each the groups with the largest errors"][1][-2] == "+25%"
+    assert "Change: WAPE 1-7 periods ahead" in page.text
 
 
 @pytest.mark.parametrize("language", ["en", "pt"])
