@@ -194,11 +194,12 @@ def _airflow(conf: Path) -> Iterator[Client]:
 
 
 def _through(trigger, settings: Settings, cutoff: date) -> int:
-    """One night by the scheduler: extract by hand, all else by its assets; 0 once its last step is written down."""
+    """One night by the scheduler: extract by hand, all else by its assets; 0 once its last steps are written down."""
     trigger("extract", {"cutoff": cutoff.isoformat()})
     until, warehouse = time.monotonic() + PATIENCE, Warehouse(settings.warehouse)
     while time.monotonic() < until:
-        if len(warehouse.read(RUNS, ["step"], cutoff=pd.Timestamp(cutoff), step="retention")):
+        done = warehouse.read(RUNS, ["step"], cutoff=pd.Timestamp(cutoff), step=["retention", "report"])
+        if done["step"].nunique() == 2:
             return 0
         time.sleep(0.5)
     return 1
