@@ -142,18 +142,26 @@ class Cluster:
 
     def used(self, worker: str) -> float:
         """CPU seconds of a worker's container so far; 0 where it is stopped."""
-        text = self.stack.compose("exec", "-T", worker, "cat", "/sys/fs/cgroup/cpu.stat", check=False).stdout
-        found = re.search(r"usage_usec (\d+)", text)
-        return int(found.group(1)) / 1e6 if found else 0.0
+        found = re.search(r"usage_usec (\d+)", self.read(worker, "cpu.stat"))
+        if found:
+            return int(found.group(1)) / 1e6
+        return int(self.read(worker, "cpuacct/cpuacct.usage") or 0) / 1e9
 
     def memory(self, worker: str) -> dict[str, Any]:
         """GB that a container had at most, files that it had read included, its limit, and what that limit killed."""
-        peak = self.stack.compose("exec", "-T", worker, "cat", "/sys/fs/cgroup/memory.peak", check=False).stdout
-        events = self.stack.compose("exec", "-T", worker, "cat", "/sys/fs/cgroup/memory.events", check=False).stdout
-        limit = self.stack.compose("exec", "-T", worker, "cat", "/sys/fs/cgroup/memory.max", check=False).stdout
-        killed = re.search(r"oom_kill (\d+)", events)
-        gigabytes = [round(int(text) / 1e9, 2) if text.strip().isdigit() else None for text in (peak, limit)]
-        return {"peak": gigabytes[0], "limit": gigabytes[1], "killed": int(killed.group(1)) if killed else None}
+        peak = self.read(worker, "memory.peak", "memory/memory.max_usage_in_bytes")
+        limit = self.read(worker, "memory.max", "memory/memory.limit_in_bytes")
+        killed = re.search(r"oom_kill (\d+)", self.read(worker, "memory.events", "memory/memory.oom_control"))
+        sizes = [round(int(text) / 1e9, 2) if text.isdigit() else None for text in (peak, limit)]
+        return {"peak": sizes[0], "limit": sizes[1], "killed": int(killed.group(1)) if killed else None}
+
+    def read(self, worker: str, *files: str) -> str:
+        """The first of these files of its control group that is there: of version 2 or 1; empty where none is."""
+        for file in files:
+            done = self.stack.compose("exec", "-T", worker, "cat", f"/sys/fs/cgroup/{file}", check=False)
+            if not done.returncode:
+                return done.stdout.strip()
+        return ""
 
 
 if __name__ == "__main__":
