@@ -24,7 +24,7 @@ from forecasting.stores.warehouse import Warehouse
 from tests.shops import small_shop
 from tests.steps.test_night import night
 
-PATIENCE = 240
+PATIENCE = 480
 PENDING = "dags/~/dagRuns/~/hitlDetails?response_received=false"
 
 

@@ -80,7 +80,7 @@ def _new(vintage: pd.DataFrame) -> pd.DataFrame:
 def _running_out(settings: Settings, panel: Panel, vintage: pd.DataFrame) -> pd.DataFrame:
     """Demand that is expected before an order of now arrives, and that stock does not reach for."""
     try:
-        orders = current(settings, panel)
+        orders = pd.DataFrame() if vintage.empty else current(settings, panel)
     except PlanningError:
         log.exception("What runs out is not listed: no orders can be made")
         orders = pd.DataFrame()

@@ -23,7 +23,7 @@ from forecasting.stores.warehouse import Warehouse
 from tests.shops import small_shop
 
 FIRST, SECOND = date(2026, 6, 30), date(2026, 7, 1)
-PATIENCE = 240  # seconds until a launcher that does not end is a failure of the test
+PATIENCE = 600  # seconds until a launcher that does not end is a failure of the test
 
 
 @pytest.fixture(scope="module")
