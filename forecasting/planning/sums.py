@@ -29,40 +29,20 @@ LATER, AHEAD = (
 
 
 def distribution(
-    calibrations: Calibrations, panel: Panel, mean: Matrix, periods: int, at: Sequence[float] = GRID
+    calibrations: Calibrations, panel: Panel, mean: Matrix, periods: int, at: Sequence[float] = GRID, after: int = 0
 ) -> Numbers:
-    """(n_series, len(at)) quantiles of the demand of the first `periods` periods, from (n_series, horizon) means.
+    """(n_series, len(at)) quantiles of the demand of `periods` periods, from (n_series, horizon) means.
 
-    Raises PlanningError for more periods than the horizon has.
+    after: periods before them that do not count; theirs spreads beside its mean as that of the first ones would. Raises
+    PlanningError for more periods than the horizon has.
     """
-    if not 1 <= periods <= mean.shape[1]:
+    horizon = mean.shape[1]
+    if periods < 1 or after + periods > horizon:
         raise PlanningError(
-            f"Demand over {periods} periods cannot be told from a forecast of {mean.shape[1]}; allowed is 1 to that."
+            f"Demand over {periods} periods{f' after {after}' if after else ''} cannot be told from a forecast of "
+            f"{horizon}; allowed is 1 to that."
         )
-    total = mean[:, :periods].sum(axis=1, dtype=np.float64)
-    return _spread(calibrations, panel, total, (periods, mean.shape[1]), at)
-
-
-def after(
-    calibrations: Calibrations, panel: Panel, mean: Matrix, lead: int, periods: int, at: Sequence[float] = GRID
-) -> Numbers:
-    """(n_series, len(at)) quantiles of the demand of `periods` periods that follow the first `lead` ones.
-
-    It spreads beside its mean as demand of the first `periods` ones would. Raises PlanningError as `distribution` does.
-    """
-    if lead + periods > mean.shape[1]:
-        raise PlanningError(
-            f"Demand of {periods} periods after {lead} cannot be told from a forecast of {mean.shape[1]} periods."
-        )
-    total = mean[:, lead : lead + periods].sum(axis=1, dtype=np.float64)
-    return _spread(calibrations, panel, total, (periods, mean.shape[1]), at)
-
-
-def _spread(
-    calibrations: Calibrations, panel: Panel, total: Numbers, span: tuple[int, int], at: Sequence[float]
-) -> Numbers:
-    """Quantiles (n_series, len(at)) of a total (n_series,) over span = (periods, horizon of the forecast)."""
-    periods, horizon = span
+    total = mean[:, after : after + periods].sum(axis=1, dtype=np.float64)
     lengths = [1, *(width for width in calibrations.windows if 1 < width <= horizon)]
     below = max(length for length in lengths if length <= periods)
     above = min((length for length in lengths if length >= periods), default=below)

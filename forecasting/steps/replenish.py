@@ -197,7 +197,7 @@ def _where_lost(
         known = np.flatnonzero((waits[0] == lead) & (waits[1] == review) & np.isfinite(position))
         if lead + review > vintage.mean.shape[1] or not len(known):
             continue
-        later = sums.after(calibrations, panel, vintage.mean, lead, review)[known]
+        later = sums.distribution(calibrations, panel, vintage.mean, review, after=lead)[known]
         ahead = np.zeros((len(known), len(GRID)))
         if lead:
             ahead = sums.distribution(calibrations, panel, vintage.mean, lead)[known]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from forecasting.errors import PlanningError
 from forecasting.models.calibration import GRID
 from forecasting.models.calibrations import Calibrations
-from forecasting.planning.sums import after, distribution, excess, missing, quantile
+from forecasting.planning.sums import distribution, excess, missing, quantile
 from tests.panels import panel_of
 
 HORIZON, SERIES = 8, 60
@@ -101,13 +101,10 @@ def test_a_closed_first_day_spreads_as_any_other(fitted):
 def test_demand_after_an_arrival_is_that_of_its_own_periods(fitted):
     panel, calibrations, mean = fitted
     rising = mean * np.array([1, 1, 1, 3, 3, 3, 3, 3], dtype=np.float32)
-    found = after(calibrations, panel, rising, 3, 2, AT)
+    found = distribution(calibrations, panel, rising, 2, AT, after=3)
     np.testing.assert_allclose(found, distribution(calibrations, panel, 3 * mean, 2, AT), rtol=1e-4)
-    np.testing.assert_allclose(
-        after(calibrations, panel, mean, 0, 2, AT), distribution(calibrations, panel, mean, 2, AT)
-    )
-    with pytest.raises(PlanningError, match="2 periods after 7 cannot be told from a forecast of 8"):
-        after(calibrations, panel, mean, 7, 2)
+    with pytest.raises(PlanningError, match="over 2 periods after 7 cannot be told from a forecast of 8"):
+        distribution(calibrations, panel, mean, 2, after=7)
 
 
 # ---------------------------------------------------------------- demand that is lost
