@@ -300,7 +300,7 @@ class PlanningSettings(Target):
     minimum_order: float = Field(0, ge=0, description="units; an order is at least this")
     cover: int = Field(0, ge=0, description="periods of expected demand on top: fewer, larger orders")
     unmet: Literal["waits", "lost"] = Field(
-        "waits", description="demand without stock; `lost` lowers what costs ask for"
+        "waits", description="demand without stock; orders do not make up for what is `lost`"
     )
     rounding: Literal["up", "nearest"] = Field("up", description="of orders to whole packs")
     classes: dict[str, Target] = Field(default_factory=dict, description="targets of A, B, C, X, Y, Z, or both as AX")
