@@ -16,6 +16,8 @@ from tests.needs import absent
 from tests.postgres import Server, binaries
 from tests.servers import MlflowServer, mlflow_server
 
+pytest.register_assert_rewrite("tests.access")  # what its checks find is told as a test's own would be
+
 # How long an example takes depends on what else the machine does; timings belong to benchmarks.
 hypothesis_settings.register_profile("ours", deadline=None)
 hypothesis_settings.load_profile("ours")

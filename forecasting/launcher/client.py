@@ -40,8 +40,8 @@ class Client:
     def __init__(self, airflow: Airflow) -> None:
         self._airflow = airflow
         self._session = requests.Session()
-        # A busy machine takes long to answer: what only reads is asked again.
-        retry = Retry(total=5, backoff_factor=0.5, allowed_methods=["GET"])
+        # A busy machine takes long to answer, and SQLite may be locked for a moment: what only reads is asked again.
+        retry = Retry(total=5, backoff_factor=0.5, status_forcelist=[500], allowed_methods=["GET"])
         self._session.mount(airflow.url, HTTPAdapter(max_retries=retry))
         login = {"username": airflow.user, "password": airflow.password}
         answer = requests.post(f"{airflow.url}/auth/token", json=login, timeout=30)
@@ -98,7 +98,7 @@ class Client:
         try:
             answer = self._session.get(f"{self._airflow.url}/api/v2/{path}", params=parameters, timeout=30)
             answer.raise_for_status()
-        except requests.ConnectionError as error:
+        except (requests.ConnectionError, requests.exceptions.RetryError) as error:
             self._airflow.check_alive()
             raise LauncherError(f"Airflow did not answer GET {path}; its log is {self._airflow.log}: {error}") from None
         content: dict[str, Any] = answer.json()
