@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from croniter import croniter
@@ -11,6 +12,7 @@ from forecasting.data.frequency import Frequency
 from forecasting.sections import Extract
 
 
+@lru_cache(maxsize=1024)  # the page asks for the same weeks at every view
 def cutoff_of(frequency: Frequency, day: date) -> date:
     """Last day of the newest period that is over at the end of a day."""
     return frequency.end(frequency.last_complete(day))

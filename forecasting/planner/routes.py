@@ -70,8 +70,7 @@ def one(visit: Reading, name: Text, level: Text = "series") -> Response:
     found, store, vintage = _one(visit, level, name), visit.store, visit.vintage
     mine = []
     if level == "series":
-        listed = raised.exceptions(store, vintage)
-        mine = listed[listed["unique_id"] == name].to_dict("records")
+        mine = raised.exceptions(store, vintage, name).to_dict("records")
     return pages.show(
         visit, "series", vintage=vintage, one=found, exception=mine[0] if mine else None,
         row=found.forecasts.iloc[0], attributes=store.catalogue(vintage).attributes, leads=many.by_lead(found),

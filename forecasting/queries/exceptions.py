@@ -16,16 +16,19 @@ from forecasting.queries.store import Store, Vintage
 STATES = ("open", "taken", "done")
 
 
-def exceptions(store: Store, vintage: Vintage) -> pd.DataFrame:
-    """Rows of EXCEPTIONS by rank, with the series' attributes and classes, `money` at stake, state, owner, note."""
-    found = store.warehouse.read(EXCEPTIONS, cutoff=vintage.day).sort_values("rank")
+def exceptions(store: Store, vintage: Vintage, unique_id: str | None = None) -> pd.DataFrame:
+    """Rows of EXCEPTIONS by rank, with the series' attributes and classes, `money` at stake, state, owner, note.
+
+    unique_id: of this series alone.
+    """
+    only = {} if unique_id is None else {"unique_id": unique_id}
+    found = store.warehouse.read(EXCEPTIONS, cutoff=vintage.day, **only).sort_values("rank")
     catalogue = store.catalogue(vintage)
-    known = catalogue.frame.set_index("unique_id")
-    wanted = [*catalogue.attributes, "demand_class", "volume_class", "units"]
-    for name in wanted:
-        found[name] = found["unique_id"].map(known[name])
+    known = catalogue.frame.reindex([catalogue.row.get(name, -1) for name in found["unique_id"]]).set_index(found.index)
+    for name in (*catalogue.attributes, "demand_class", "volume_class", "units"):
+        found[name] = known[name]
     price = known["price"] if "price" in known else pd.Series(dtype=float)
-    found["money"] = found["stake"] * found["unique_id"].map(price).astype(float)
+    found["money"] = found["stake"] * price.astype(float)
     states = store.warehouse.read(EXCEPTION_STATES, unique_id=list(found["unique_id"])).sort_values("at")
     newest = {row["unique_id"]: row for row in states.to_dict("records")}
     said = [_said(newest.get(name), vintage) for name in found["unique_id"]]
