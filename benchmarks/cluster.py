@@ -55,9 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     stack = Stack(place, conf, COMPOSE_PROFILES="worker-2", FORECASTING_SCHEDULE="off", **VARIABLES)
     try:
-        stack.env.touch()
         stack.remove()
-        stack.env.unlink()
         print("stack:", timed(lambda: stack.make("up")), "s", flush=True)
         found = Cluster(stack).measured(arguments.data / "m5", arguments.copies)
         results.save("cluster", f"x{arguments.copies}", {**versions(), **found})

@@ -85,8 +85,10 @@ class Stack:
         return shown + "".join(self.compose("logs", "--tail", "30", name, check=False).stdout for name in ill)
 
     def remove(self) -> None:
-        """All of it, its data too."""
-        self.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "5", check=False)
+        """All of it, its data too; what an earlier session has left as well, whose secrets nobody has any more."""
+        # By the project's name, away from its file: that asks for the secrets.
+        command = ["docker", "compose", "-p", PROJECT, "down", "--volumes", "--remove-orphans", "--timeout", "5"]
+        subprocess.run(command, cwd=self.folder, capture_output=True, check=True, timeout=600)
 
     def secrets(self) -> dict[str, str]:
         """What nobody may find anywhere."""

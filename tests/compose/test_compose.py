@@ -23,9 +23,7 @@ NIGHTS = ["2026-06-30", "2026-07-01"]
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     need_docker()
     made = Stack(tmp_path_factory.mktemp("compose"))
-    made.env.touch()
-    made.remove()  # what an earlier session has left
-    made.env.unlink()
+    made.remove()
     try:
         made.make("up")
         yield made
