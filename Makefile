@@ -13,7 +13,7 @@ BIN  := $(VENV)/bin
 ENV  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help env run ui demo up down backup restore test browser-test compose-test soak chaos check audit lock docs bench model-check build release-check clean
+.PHONY: help env run ui demo up down backup restore test long-test browser-test compose-test soak chaos check audit lock docs bench model-check build release-check clean
 .DELETE_ON_ERROR:
 
 help:            ## this list
@@ -55,8 +55,11 @@ restore: $(if $(wildcard .env),,$(ENV)) ## put them back from a backup: make res
 	@if [ -f .env ]; then python3 docker/stack.py restore "$(FROM)" $(if $(OVERWRITE),--overwrite); \
 	else $(BIN)/python -m forecasting restore --conf $(CONF) --from "$(FROM)" $(if $(OVERWRITE),--overwrite) $(ARGS); fi
 
-test: $(ENV)     ## all tests but those in a browser; PYTEST='tests/data -k panel' runs some
+test: $(ENV)     ## the tests; PYTEST='tests/data -k panel' runs some
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST)
+
+long-test: $(ENV) ## the long ones: a whole Airflow by REST, faults and two weeks of nights in their short forms
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile tests/integration tests/chaos tests/soak $(PYTEST)
 
 browser-test: $(ENV) ## tests that click through Airflow in a headless Chromium (which must be on PATH)
 	@$(BIN)/python -m pytest -rs tests/browser $(PYTEST)
