@@ -202,7 +202,9 @@ class TrainSettings(Section):
     every_days: Count = Field(7, description="days from one training to the next, whether it was promoted or not")
     force: bool = Field(False, description="train now, whatever the champion's age")
     models: tuple[str, ...] = Field(
-        ("seasonal_naive", "seasonal_mean", "lightgbm", "arima"), min_length=1, description="candidates by name"
+        ("seasonal_naive", "seasonal_mean", "lightgbm", "arima"),
+        min_length=1,
+        description="candidates by name; seasonal_naive is scored beside them anyway",
     )
     blend: bool = Field(True, description="let a weighted blend of the candidates compete")
     folds: Count = Field(3, description="cutoffs of the backtest; 1 or 2 only for one model and blend = false")

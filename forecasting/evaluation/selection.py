@@ -28,11 +28,15 @@ Weights = NDArray[np.float64]  # (n_classes, n_candidates)
 
 @dataclass(frozen=True)
 class Contest:
-    """What the candidates are compared on: one panel, one plan, and each candidate's backtest."""
+    """What the candidates are compared on: one panel, one plan, and each candidate's backtest.
+
+    aside: names that are scored beside the others and not chosen, such as a baseline that is no candidate.
+    """
 
     panel: Panel
     plan: Plan
     tests: Sequence[Backtest]
+    aside: frozenset[str] = frozenset()
 
     def known(self, number: int) -> Panel:
         """What the forecasts of fold `number` were made from."""
@@ -164,10 +168,11 @@ def choose(contest: Contest, metric: str, blend: bool) -> Choice:
     """
     names = [test.model for test in contest.tests]
     folds = [_Fold(contest, number) for number in range(len(contest.plan.folds))]
-    options = list(_weightings(names, blend))
+    taking = [place for place, name in enumerate(names) if name not in contest.aside]
+    options = list(_weightings(len(names), taking, blend))
     values = np.array([round(_value(folds, metric, _tiled(one)), 9) for one in options])
     best = _tiled(options[int(values.argmin())])
-    same = _tiled(_shrunk(options, values, len(names))) if blend else best
+    same = _tiled(_shrunk(options, values, len(taking))) if blend else best
     value, weights, sold = _value(folds, metric, same), same, _sold(folds[-1])
     if blend:
         found, own = _by_class(folds, metric, options, best, sold)
@@ -193,8 +198,8 @@ def _shrunk(options: Sequence[Weights], values: Weights, count: int) -> Weights:
     """
     near = values <= values.min() * (1 + NEAR)
     best = np.mean([option for option, fits in zip(options, near, strict=True) if fits], axis=0)
-    alone = values[:count]
-    good = (alone <= alone.min() * (1 + GOOD)) | (best > 0)
+    fine = values[:count] <= values[:count].min() * (1 + GOOD)
+    good = np.sum([best, *(option for option, fits in zip(options, fine, strict=False) if fits)], axis=0) > 0
     found: Weights = (best + good / good.sum()) / 2
     return found
 
@@ -245,11 +250,11 @@ def _sold(fold: _Fold) -> Weights:
     return total / max(float(total.sum()), 1e-12)
 
 
-def _weightings(names: Sequence[str], blend: bool) -> Iterator[Weights]:
-    """(n_names,) each: every candidate alone, then the plain means of two, of three, and so on."""
-    for count in range(1, len(names) + 1 if blend else 2):
-        for chosen in itertools.combinations(range(len(names)), count):
-            yield np.bincount(chosen, minlength=len(names)) / count
+def _weightings(size: int, taking: Sequence[int], blend: bool) -> Iterator[Weights]:
+    """(size,) each: every candidate that takes part alone, then the plain means of two, of three, and so on."""
+    for count in range(1, len(taking) + 1 if blend else 2):
+        for chosen in itertools.combinations(taking, count):
+            yield np.bincount(chosen, minlength=size) / count
 
 
 def _rows(contest: Contest, folds: Sequence[_Fold], name: str, weights: Weights) -> list[dict[str, object]]:

@@ -157,7 +157,9 @@ def challenger(settings: Settings, panel: Panel, tell: Tell = log.info) -> Chall
     chosen = plan(panel, settings.panel.horizon, settings.train.folds, settings.train.step, settings.train.refit)
     # Asked of the whole panel, once: the backtest's shorter ones are split as the final one is.
     settings = models.sized(_tuned(settings, panel.first(chosen.folds[0]), tell), panel.y.size)
-    contest = Contest(panel, chosen, _backtests(settings, panel, chosen, tell))
+    tests = _backtests(settings, panel, chosen, tell)
+    aside = frozenset({BASELINE} - set(settings.train.models)) if len(tests) > 1 else frozenset()
+    contest = Contest(panel, chosen, tests, aside)
     choice = choose(contest, settings.train.metric, settings.train.blend)
     tell(f"chosen: {choice.label} {dict(choice.weights)}, {settings.train.metric} {choice.value:.4f}")
     final = _fit(settings, panel, choice, Calibrations.fit(_folds(contest, choice)))

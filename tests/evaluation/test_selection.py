@@ -94,3 +94,16 @@ def test_candidates_that_do_equally_well_share_the_weight() -> None:
     tests = [_backtest(name, contest.panel, contest.plan, mean) for name, mean in named]
     choice = choose(replace(contest, tests=tests), "wrmsse", blend=True)
     assert dict(choice.weights) == pytest.approx({"one": 0.5, "other": 0.5})
+
+
+@pytest.mark.parametrize("blend", [True, False])
+def test_a_baseline_that_is_no_candidate_is_scored_and_never_chosen(blend: bool) -> None:
+    contest = two_kinds()
+    best, worse = contest.mix({"loud": 1.0}, 0), contest.mix({"quiet": 1.0}, 0)
+    best[20:] /= 3
+    named = (("baseline", best), ("one", worse), ("other", worse / 2))
+    tests = [_backtest(name, contest.panel, contest.plan, mean) for name, mean in named]
+    assert dict(choose(replace(contest, tests=tests), "wrmsse", blend).weights) == {"baseline": 1.0}
+    choice = choose(replace(contest, tests=tests, aside=frozenset({"baseline"})), "wrmsse", blend)
+    assert dict(choice.weights) == {"one": 1.0}
+    assert set(choice.scores["model"]) == {"baseline", "one", "other"}
