@@ -114,18 +114,24 @@ def _cluster(runs: dict[str, Any]) -> str:
     """Ten times M5 on the containers."""
     if not (facts := runs.get("x10")):
         return ""
-    night, one, two = facts["night"], facts["one worker"], facts["two workers"]
+    night = facts["night"]
     rows = [[name, f"{seconds:.0f}"] for name, seconds in night["steps"].items()]
     peaks = ", ".join(f"{name} {memory['peak']} GB" for name, memory in night["memory"].items())
     text = (
         "`python -m benchmarks.cluster`: 304,900 series, 28 days ahead, on the stack of docker-compose.yml: two Celery "
         "workers with one task at a time and one thread each, PostgreSQL, S3, MLflow, all on one machine. The night "
         f"took {night['wall']:.0f} s from the trigger to the published vintage. Most memory of a worker, files that it "
-        f"had read included (limit 6 GB, nothing killed): {peaks}.\n\nThe same {one['shards']} shards by one worker: "
-        f"{one['wall']:.0f} s, {sum(one['cpu'].values()):.0f} CPU seconds; by two: {two['wall']:.0f} s, "
-        f"{' + '.join(f'{used:.0f}' for used in two['cpu'].values())} CPU seconds: {facts['ratio']:.2f} times as "
-        "fast.\n"
+        f"had read included (limit 6 GiB, nothing killed): {peaks}.\n"
     )
+    for size, facts in runs.items():
+        if "ratio" in facts:
+            one, two = facts["one worker"], facts["night"]["shards"]
+            used = " + ".join(f"{seconds:.0f}" for seconds in two["cpu"].values())
+            text += (
+                f"\nThe same {one['shards']} shards ({size}) by one worker: {one['wall']:.0f} s, "
+                f"{sum(one['cpu'].values()):.0f} CPU seconds; by two: {two['wall']:.0f} s, {used} CPU seconds: "
+                f"{facts['ratio']:.2f} times as fast.\n"
+            )
     return f"## A scoring night of ten times M5 on the stack\n\n{text}\n{table(['task', 'seconds'], rows)}"
 
 
