@@ -121,7 +121,7 @@ def _cluster(runs: dict[str, Any]) -> str:
         "`python -m benchmarks.cluster`: 304,900 series, 28 days ahead, on the stack of docker-compose.yml: two Celery "
         "workers with one task at a time and one thread each, PostgreSQL, S3, MLflow, all on one machine. The night "
         f"took {night['wall']:.0f} s from the trigger to the published vintage. Most memory of a worker, files that it "
-        f"had read included (limit 6 GiB, nothing killed): {peaks}.\n"
+        f"had read included (limit 6 GiB, nothing killed): {peaks}. Of the shards, the last one is in the table.\n"
     )
     for size, facts in runs.items():
         if "ratio" in facts:
