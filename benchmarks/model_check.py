@@ -29,9 +29,9 @@ from forecasting.data.panel import Panel
 from forecasting.evaluation.promotion import Verdict, Window, cutoffs, judge
 from forecasting.models.base import Forecast, Forecaster
 from forecasting.models.naive import SeasonalNaive
+from forecasting.steps.challenger import challenger
 from forecasting.steps.promotion import markdown
 from forecasting.steps.run import code_version
-from forecasting.steps.train import challenger
 from forecasting.stores.manifest import verify, write_manifest
 
 RELEASED = Path(__file__).parent / "released"

@@ -70,11 +70,14 @@ def cutoffs(first: int, periods: int, count: int) -> list[int]:
     return sorted({int(place) for place in places})
 
 
-def judge(windows: Sequence[Window], metric: str, rules: JudgeSettings, seed: int = 7) -> Verdict:
+def judge(windows: Sequence[Window], metric: str, rules: JudgeSettings, seed: int = 7, refit: bool = False) -> Verdict:
     """The verdict by the rules of `[train.judge]` on these windows, which end with the newest known period.
 
     Totals over a few days leave much to chance, the errors of many series little: either may show that the challenger
     is not better by chance alone. As that is two ways to be lucky, each must be surer.
+
+    refit: the challenger is the champion's own recipe on newer data. There is nothing new in it that could be better
+    by chance, so it need not show that: it must be no worse. All its rules compare it with the champion alone.
     """
     two = metric == TOTALS
     sure = 1 - (1 - rules.confidence) / (2 if two else 1)
@@ -83,10 +86,15 @@ def judge(windows: Sequence[Window], metric: str, rules: JudgeSettings, seed: in
     everything = np.ones(len(whole.mine), dtype=bool)
     better, beyond = (one.row(EVERYTHING, everything) for one in (whole, series))
     naive = float(np.mean([contributions(w.known, w.actual, w.naive, metric).sum() for w in windows]))
-    rows = [
+    own = [
         Row("better than the champion", *better, passed=better.improvement > rules.improvement),
         Row("beyond chance", *beyond, passed=max(better.low, beyond.low) > 0),
         Row("better than seasonal naive", EVERYTHING, better.challenger, naive, passed=better.challenger < naive),
+    ]
+    if refit:
+        own = [Row("no worse than the champion", *better, passed=better.challenger <= better.champion)]
+    rows = [
+        *own,
         *_segments(windows[0].known, series, rules),
         _bias(windows, rules),
         *_coverage(windows, rules),

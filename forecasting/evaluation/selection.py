@@ -178,12 +178,28 @@ def choose(contest: Contest, metric: str, blend: bool) -> Choice:
         found, own = _by_class(folds, metric, options, best, sold)
         if found < values.min() * (1 - GAIN):
             value, weights = found, own
-    rows = [_rows(contest, folds, name, _tiled(one)) for name, one in zip(names, np.eye(len(names)), strict=True)]
     overall = _named(names, weights[0] if weights is same else sold @ weights)
-    if len(overall) > 1:
-        rows.append(_rows(contest, folds, "blend", weights))
     by_class = {} if weights is same else {CLASSES[k]: _named(names, weights[k]) for k in range(len(CLASSES))}
-    return Choice(overall, pd.DataFrame([row for part in rows for row in part]), value, by_class)
+    return Choice(overall, _scores(contest, folds, weights, blended=len(overall) > 1), value, by_class)
+
+
+def rated(contest: Contest, metric: str, weights: Mapping[str, float], by_class: ByClass = NO_CLASSES) -> Choice:
+    """The choice that somebody else has made, with the scores that `choose` gives its own."""
+    folds = [_Fold(contest, number) for number in range(len(contest.plan.folds))]
+    each = np.array([[by_class.get(one, weights).get(test.model, 0.0) for test in contest.tests] for one in CLASSES])
+    scores = _scores(contest, folds, each, blended=len(weights) > 1)
+    return Choice(dict(weights), scores, _value(folds, metric, each), by_class)
+
+
+def _scores(contest: Contest, folds: Sequence[_Fold], weights: Weights, blended: bool) -> pd.DataFrame:
+    """Of each candidate alone, and of their blend."""
+    rows = [
+        _rows(contest, folds, test.model, _tiled(alone))
+        for test, alone in zip(contest.tests, np.eye(len(contest.tests)), strict=True)
+    ]
+    if blended:
+        rows.append(_rows(contest, folds, "blend", weights))
+    return pd.DataFrame([row for part in rows for row in part])
 
 
 def _tiled(weights: Weights) -> Weights:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from forecasting import models
 from forecasting.data.panel import Panel
-from forecasting.evaluation.backtest import Backtest, Plan
+from forecasting.evaluation.backtest import Backtest
 from forecasting.evaluation.promotion import Verdict, Window, cutoffs, judge
 from forecasting.evaluation.selection import Choice, Contest, choose
 from forecasting.models.base import Forecaster
-from forecasting.models.blend import Blend
+from forecasting.models.blend import NO_CLASSES, Blend, ByClass
 from forecasting.models.calibrations import Calibrations
 from forecasting.models.naive import SeasonalNaive
 from forecasting.settings import Settings
@@ -48,7 +48,25 @@ def shadowed(settings: Settings, panel: Panel, shadow: Version, live: Version, r
     return compared(settings, panel, loaded(registry, shadow.version), loaded(registry, live.version), known)
 
 
-def compared(settings: Settings, panel: Panel, challenger: Forecaster, champion: Forecaster, known: int) -> Verdict:
+def refitted(settings: Settings, contest: Contest, live: Version, registry: Registry) -> Verdict | None:
+    """The verdict on the champion's own recipe, fitted again to half of what has come since it was trained.
+
+    The other half, which neither has seen, is what they are compared on. None where there is nothing to compare: too
+    little has come since, or a model of the recipe is no candidate any more.
+    """
+    panel = contest.panel
+    periods, seen = len(panel.periods), panel.position(live.cutoff)
+    known = min((seen + periods) // 2, periods - _least(settings, panel))
+    if known <= seen or not set(live.weights) <= {test.model for test in contest.tests}:
+        return None
+    trial = _fitted(settings, contest, known, live.weights, live.by_class)
+    verdict = compared(settings, panel, trial, loaded(registry, live.version), known, refit=True)
+    return replace(verdict, reason=f"champion {live.version} fitted again: {verdict.reason}", narrow=False)
+
+
+def compared(
+    settings: Settings, panel: Panel, challenger: Forecaster, champion: Forecaster, known: int, refit: bool = False
+) -> Verdict:
     """Both from the same cutoffs after `known` periods, as many periods ahead as are known by now."""
     rules, horizon = settings.train.judge, settings.panel.horizon
     windows = []
@@ -63,12 +81,12 @@ def compared(settings: Settings, panel: Panel, challenger: Forecaster, champion:
                 SeasonalNaive().fit(past, ahead).predict(past, ahead).mean,
             )
         )
-    return judge(windows, settings.train.metric, rules, settings.train.seed)
+    return judge(windows, settings.train.metric, rules, settings.train.seed, refit)
 
 
 def _too_early(settings: Settings, panel: Panel, known: int, live: Version) -> Verdict | None:
     unseen = len(panel.periods) - known
-    least = settings.train.judge.least or LEAST[panel.frequency.code[0]]
+    least = _least(settings, panel)
     if unseen >= least:
         return None
     reason = (
@@ -78,26 +96,46 @@ def _too_early(settings: Settings, panel: Panel, known: int, live: Version) -> V
     return Verdict(promote=False, reason=reason, narrow=True)
 
 
+def _least(settings: Settings, panel: Panel) -> int:
+    """Periods that neither has seen, at least."""
+    return settings.train.judge.least or LEAST[panel.frequency.code[0]]
+
+
 def _trial(settings: Settings, contest: Contest, choice: Choice, known: int) -> Blend:
     """The challenger as of `known` periods; plain means of its parts where no fold had ended by then."""
-    folds, horizon = contest.plan.folds, contest.plan.horizon
-    over = [number for number, fold in enumerate(folds) if fold + horizon <= known]
-    weights, by_class, calibrations = dict.fromkeys(choice.weights, 1 / len(choice.weights)), {}, None
-    if over:
-        before = replace(
-            contest,
-            plan=Plan(tuple(folds[number] for number in over), horizon, contest.plan.refit),
-            tests=[_only(test, over) for test in contest.tests],
-        )
-        early = choose(before, settings.train.metric, settings.train.blend)
-        weights, by_class = dict(early.weights), dict(early.by_class)
-        count = range(len(over))
+    before = _before(contest, known)
+    if before is None:
+        return _fitted(settings, contest, known, dict.fromkeys(choice.weights, 1 / len(choice.weights)))
+    early = choose(before, settings.train.metric, settings.train.blend)
+    return _fitted(settings, contest, known, early.weights, early.by_class)
+
+
+def _fitted(
+    settings: Settings, contest: Contest, known: int, weights: Mapping[str, float], by_class: ByClass = NO_CLASSES
+) -> Blend:
+    """These weights with models fitted to `known` periods, and quantiles of the folds that had ended by then."""
+    before, calibrations = _before(contest, known), None
+    if before is not None:
+        count = range(len(before.plan.folds))
         calibrations = Calibrations.fit(
-            [(before.known(k), before.actual(k), before.mix(early.weights, k, early.by_class)) for k in count]
+            [(before.known(k), before.actual(k), before.mix(weights, k, by_class)) for k in count]
         )
     parts = {name: models.create(name, settings) for name in weights}
     trial = Blend(parts, weights, calibrations, settings.panel.discontinued_after, by_class)
-    return trial.fit(contest.panel.first(known), horizon)
+    return trial.fit(contest.panel.first(known), contest.plan.horizon)
+
+
+def _before(contest: Contest, known: int) -> Contest | None:
+    """The folds that had ended by then; None where there is none."""
+    plan, horizon = contest.plan, contest.plan.horizon
+    over = [number for number, fold in enumerate(plan.folds) if fold + horizon <= known]
+    if not over:
+        return None
+    return replace(
+        contest,
+        plan=replace(plan, folds=tuple(plan.folds[number] for number in over)),
+        tests=[_only(test, over) for test in contest.tests],
+    )
 
 
 def _only(test: Backtest, folds: Sequence[int]) -> Backtest:

@@ -19,10 +19,10 @@ from forecasting.data.tables import FORECASTS
 from forecasting.errors import PublishError
 from forecasting.models.base import Forecaster
 from forecasting.settings import Settings
+from forecasting.steps.challenger import challenger
 from forecasting.steps.rebuild import rebuilt, rows_of
 from forecasting.steps.run import code_version, packages, whole_periods
 from forecasting.steps.serving import loaded
-from forecasting.steps.train import challenger
 from forecasting.steps.vintage import NUMBERS
 from forecasting.stores.manifest import write_manifest
 from forecasting.stores.registry import Registry
@@ -91,7 +91,10 @@ def _retrained(settings: Settings, version: str, tell: Tell) -> dict[str, Any]:
     registry = Registry(settings.mlflow)
     known = registry.version(version)
     panel = rebuilt(settings, known.cutoff, known.tags["snapshot"])
-    final = challenger(settings, panel, tell).final
+    made = challenger(settings, panel, tell)
+    if of := known.tags.get("refit_of"):
+        made = made.refit(of, known.weights, known.by_class)
+    final = made.final
     with tempfile.TemporaryDirectory(prefix="again-") as place:
         folder = Path(place) / "model"
         models.save(final, folder)

@@ -1,4 +1,4 @@
-"""Train: backtest the candidates, choose, fit on everything, register, and promote what has proven better."""
+"""Train: make a challenger, or fit the champion's recipe again, register it, and promote what has proven better."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import logging
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,17 +15,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forecasting import models
-from forecasting.data.panel import Matrix, Panel
 from forecasting.data.tables import BACKTESTS
-from forecasting.errors import ModelError, some
+from forecasting.errors import some
 from forecasting.evaluation import plots
-from forecasting.evaluation.backtest import Backtest, Plan, backtest, plan
 from forecasting.evaluation.promotion import Verdict
-from forecasting.evaluation.selection import Choice, Contest, choose
-from forecasting.models.blend import Blend
-from forecasting.models.calibrations import Calibrations
+from forecasting.evaluation.selection import Choice, Contest
 from forecasting.settings import Settings
 from forecasting.steps import drift, judgement, promotion
+from forecasting.steps.challenger import Challenger, challenger
 from forecasting.steps.run import Run, code_version, packages, record, whole_periods
 from forecasting.steps.serving import servable
 from forecasting.stores.alone import alone
@@ -35,7 +31,6 @@ from forecasting.stores.lake import Lake
 from forecasting.stores.registry import Card, Registry, Version
 from forecasting.stores.warehouse import Warehouse
 
-BASELINE = "seasonal_naive"
 PLOTTED = 8  # series whose backtest is plotted and logged
 log = logging.getLogger(__name__)
 Tell = Callable[[str], None]
@@ -96,7 +91,7 @@ def _facts_of(settings: Settings, made: Version) -> dict[str, Any]:
         "snapshot": made.tags["snapshot"],
         "version": made.version,
         "model": made.name,
-        "weights": json.loads(made.tags["weights"]),
+        "weights": made.weights,
         "promoted": made.promoted,
         "decision": decisions.get(made.state, promotion.KEPT),
         "reason": f"trained by another run at the same time; {made.tags.get('verdict', '')}",
@@ -113,11 +108,9 @@ def _train(settings: Settings, cutoff: date, run: Run, tell: Tell) -> dict[str, 
         outcome.snapshot = panel.snapshot
         for left in promotion.discard_interrupted(settings, cutoff):
             tell(f"version {left} is what an interrupted training has left: rejected")
-        made = challenger(settings, panel, tell)
+        live, _ = servable(registry, cutoff)
+        made, verdict = _judged(challenger(settings, panel, tell), live, registry, tell)
         choice, final = made.choice, made.final
-        (live, _), baseline = servable(registry, cutoff), _baseline(choice, settings)
-        verdict = judgement.trained(made.settings, made.contest, choice, registry, baseline)
-        tell(verdict.reason)
         version = _register(settings, made, verdict)
         table = _table(choice, cutoff, version.version, panel.snapshot, run)
         Warehouse(settings.warehouse).replace(BACKTESTS, table, cutoff=pd.Timestamp(cutoff))
@@ -135,84 +128,21 @@ def _train(settings: Settings, cutoff: date, run: Run, tell: Tell) -> dict[str, 
             "reason": verdict.reason,
             "metric": settings.train.metric,
             "accuracy": choice.value,
-            "baseline": baseline,
+            "baseline": made.baseline,
         }
 
 
-@dataclass(frozen=True)
-class Challenger:
-    """What a training has come to. settings: as they were, or as tuning has left them."""
-
-    settings: Settings
-    contest: Contest
-    choice: Choice
-    final: Blend
-
-
-def challenger(settings: Settings, panel: Panel, tell: Tell = log.info) -> Challenger:
-    """Backtest, choose, and fit on everything: the same panel and settings give the same model, byte for byte.
-
-    Raises ModelError where no candidate could be backtested.
-    """
-    chosen = plan(panel, settings.panel.horizon, settings.train.folds, settings.train.step, settings.train.refit)
-    # Asked of the whole panel, once: the backtest's shorter ones are split as the final one is.
-    settings = models.sized(_tuned(settings, panel.first(chosen.folds[0]), tell), panel.y.size)
-    tests = _backtests(settings, panel, chosen, tell)
-    aside = frozenset({BASELINE} - set(settings.train.models)) if len(tests) > 1 else frozenset()
-    contest = Contest(panel, chosen, tests, aside)
-    choice = choose(contest, settings.train.metric, settings.train.blend)
-    tell(f"chosen: {choice.label} {dict(choice.weights)}, {settings.train.metric} {choice.value:.4f}")
-    final = _fit(settings, panel, choice, Calibrations.fit(_folds(contest, choice)))
-    tell(f"fitted {final.label} on all {len(panel.periods)} periods")
-    for name, part in final.parts.items():
-        for partition, why in getattr(part, "small", {}).items():
-            tell(f"{name}: partition {partition} has no model of its own: {why}")
-    for gone in _gave_up(final):
-        tell(f"gave up for want of time: {gone}")
-    return Challenger(settings, contest, choice, final)
-
-
-def _tuned(settings: Settings, panel: Panel, tell: Tell) -> Settings:
-    """The settings with LightGBM's own sought on this panel, which ends before the folds; as they are if not asked."""
-    if not settings.train.tuning.seconds:
-        return settings
-    from forecasting.models.tuning import tune  # Optuna takes a second to import
-
-    tuned = tune(panel, settings.panel.horizon, settings)
-    tell(f"tuned LightGBM in {tuned.trials} trials: error {tuned.before:.4f} before, {tuned.error:.4f} with the best")
-    return settings.model_copy(update={"train": settings.train.model_copy(update={"lightgbm": tuned.settings})})
-
-
-def _gave_up(final: Blend) -> list[str]:
-    """What the parts of a model had no time for."""
-    specs = {name: getattr(part, "spec", {}) for name, part in final.parts.items()}
-    return [f"{name}, {gone}" for name, spec in specs.items() for gone in spec.get("gave_up", ())]
-
-
-def _backtests(settings: Settings, panel: Panel, chosen: Plan, tell: Tell) -> list[Backtest]:
-    """Backtest every candidate and the baseline; one that fails drops out and is named."""
-    tests: list[Backtest] = []
-    failures: list[str] = []
-    for name in dict.fromkeys((BASELINE, *settings.train.models)):
-        try:
-            tests.append(backtest(panel, models.create(name, settings), chosen, tell))
-        except (ModelError, ValueError, ArithmeticError) as error:
-            log.exception("Candidate %s dropped out of the backtest", name)
-            failures.append(f"{name}: {error}")
-    if not tests:
-        raise ModelError(f"No candidate could be backtested: {some(failures)}")
-    return tests
-
-
-def _folds(contest: Contest, choice: Choice) -> list[tuple[Panel, Matrix, Matrix]]:
-    count = range(len(contest.plan.folds))
-    return [(contest.known(k), contest.actual(k), contest.mix(choice.weights, k, choice.by_class)) for k in count]
-
-
-def _fit(settings: Settings, panel: Panel, choice: Choice, calibrations: Calibrations) -> Blend:
-    parts = {name: models.create(name, settings) for name in choice.weights}
-    final = Blend(parts, choice.weights, calibrations, settings.panel.discontinued_after, choice.by_class)
-    return final.fit(panel, settings.panel.horizon)
+def _judged(made: Challenger, live: Version | None, registry: Registry, tell: Tell) -> tuple[Challenger, Verdict]:
+    """The challenger and its verdict; or, where it does not win, the champion's recipe fitted again, if that does."""
+    verdict = judgement.trained(made.settings, made.contest, made.choice, registry, made.baseline)
+    tell(verdict.reason)
+    if verdict.promote or live is None:
+        return made, verdict
+    again = judgement.refitted(made.settings, made.contest, live, registry)
+    if again is None:
+        return made, verdict
+    tell(again.reason)
+    return (made.refit(live.version, live.weights, live.by_class), again) if again.promote else (made, verdict)
 
 
 def _register(settings: Settings, made: Challenger, verdict: Verdict) -> Version:
@@ -224,7 +154,7 @@ def _register(settings: Settings, made: Challenger, verdict: Verdict) -> Version
     metrics = {
         f"{row.model}_{row.metric}_{row.level}".replace("|", "_"): float(row.value) for row in means.itertuples()
     }
-    metrics |= {f"backtest_{metric}": choice.value, f"baseline_{metric}": _baseline(choice, settings)}
+    metrics |= {f"backtest_{metric}": choice.value, f"baseline_{metric}": made.baseline}
     metrics |= {f"seconds_{test.model}": test.seconds for test in contest.tests}
     card = Card(
         cutoff=panel.cutoff,
@@ -241,8 +171,9 @@ def _register(settings: Settings, made: Challenger, verdict: Verdict) -> Version
             "weights": json.dumps(dict(choice.weights)),
             "weights_by_class": json.dumps({name: dict(one) for name, one in choice.by_class.items()}),
             "verdict": verdict.reason,
+            "refit_of": made.refit_of,
             "settings": settings.digest(),
-            "gave_up": "; ".join(_gave_up(final)),
+            "gave_up": "; ".join(made.gave_up()),
             "code": code_version(),
             "packages": json.dumps(packages()),
             "window": json.dumps([str(panel.periods[0].date()), str(panel.cutoff)]),
@@ -280,11 +211,3 @@ def _table(choice: Choice, cutoff: date, version: str, snapshot: str, run: Run) 
         snapshot=snapshot,
         run_id=run.run_id,
     )
-
-
-def _baseline(choice: Choice, settings: Settings) -> float:
-    metric = settings.train.metric
-    level = "all" if metric == "wrmsse" else "series"
-    scores = choice.scores
-    mine = (scores["model"] == BASELINE) & (scores["level"] == level) & (scores["metric"] == metric)
-    return float(scores.loc[mine, "value"].mean())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -29,6 +30,18 @@ class Version:
     def state(self) -> str:
         """champion, waiting, shadow, rejected, withdrawn, or empty before any verdict."""
         return self.tags.get("state", "")
+
+    @property
+    def weights(self) -> Mapping[str, float]:
+        """Weight of each model in it."""
+        found: dict[str, float] = json.loads(self.tags.get("weights", "{}"))
+        return found
+
+    @property
+    def by_class(self) -> Mapping[str, Mapping[str, float]]:
+        """Weights of their own of some demand classes; empty where there are none."""
+        found: dict[str, dict[str, float]] = json.loads(self.tags.get("weights_by_class", "{}"))
+        return found
 
     @property
     def since(self) -> date:

@@ -74,14 +74,14 @@ class Market:
         found = self.truth * np.exp(item - item.var() / 2)
         return self.random.permutation(found) if shuffled else found
 
-    def verdict(self, challenger: np.ndarray, champion: np.ndarray, rules: JudgeSettings = RULES):
+    def verdict(self, challenger: np.ndarray, champion: np.ndarray, rules: JudgeSettings = RULES, refit: bool = False):
         windows = []
         for cutoff in cutoffs(120, 127, 4):
             ahead = slice(cutoff, 127)
             both = [Forecast.ok(one[:, ahead].astype(np.float32)) for one in (challenger, champion)]
             naive = np.tile(self.panel.y[:, cutoff - 7 : cutoff], 2)[:, : 127 - cutoff]
             windows.append(Window(self.panel.first(cutoff), self.panel.y[:, ahead], both[0], both[1], naive))
-        return judge(windows, "wrmsse", rules)
+        return judge(windows, "wrmsse", rules, refit=refit)
 
 
 def test_one_that_is_a_tenth_better_is_promoted() -> None:
@@ -94,6 +94,22 @@ def test_one_that_is_a_tenth_better_is_promoted() -> None:
 def test_of_two_that_are_equally_good_the_champion_stays(spread: float) -> None:
     found = [market.verdict(market.forecast(spread), market.forecast(spread)) for market in map(Market, range(20))]
     assert sum(one.promote for one in found) <= 2
+
+
+def test_the_champions_recipe_fitted_again_must_be_no_worse_and_hold_the_other_rules() -> None:
+    found = []
+    for market in map(Market, range(20)):
+        fresh, stale = market.forecast(0.2), market.forecast(0.2)
+        assert market.verdict(stale, stale, refit=True).promote
+        found.append(market.verdict(fresh, stale, refit=True))
+    assert all(one.challenger <= one.champion for one in found if one.promote)
+    assert 5 <= sum(one.promote for one in found) <= 15  # of two that are equally good, either
+    worse = [one for one in found if one.challenger > one.champion]
+    assert all("no worse than the champion (all)" in one.reason for one in worse)
+    market = Market(1)
+    ruinous = market.forecast(0.02)
+    ruinous[volume_class(market.panel.first(120)) == "C"] *= 2.5
+    assert "no segment worse (C)" in market.verdict(ruinous, market.forecast(0.4), refit=True).reason
 
 
 def test_one_trained_on_shuffled_targets_is_never_promoted() -> None:

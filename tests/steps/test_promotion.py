@@ -13,12 +13,14 @@ import pytest
 from mlflow import MlflowClient
 
 from forecasting import settings as configuration
-from forecasting.data.tables import FORECASTS, FORECASTS_WITHDRAWN, JUDGEMENTS, MODEL_PROMOTIONS
+from forecasting.data.tables import BACKTESTS, FORECASTS, FORECASTS_WITHDRAWN, JUDGEMENTS, MODEL_PROMOTIONS
 from forecasting.errors import PublishError, SettingsError, StoreError
 from forecasting.settings import Settings
 from forecasting.sources import demo
 from forecasting.steps.demo import tonight
+from forecasting.steps.extract import extract
 from forecasting.steps.promotion import Answer, decide, question
+from forecasting.steps.reproduce import reproduce
 from forecasting.steps.rollback import newest_vintage, rollback
 from forecasting.steps.run import Run
 from forecasting.steps.shadow import watch
@@ -51,15 +53,18 @@ def changed(tmp_path: Path, request: pytest.FixtureRequest, own_cache: None) -> 
     return made
 
 
+def extracted(settings: Settings, cutoff: date) -> None:
+    """The shop sells up to this day, and that is read."""
+    demo.advance(settings, cutoff)
+    extract(settings, cutoff, Run("last"))
+
+
 def a_week_later(weak: Settings) -> tuple[date, date]:
     """The first night with its champion, and the night a week later, extracted but not trained."""
     first = tonight(weak)
     night(weak, first, "first")
     last = first + timedelta(days=7)
-    demo.advance(weak, last)
-    from forecasting.steps.extract import extract
-
-    extract(weak, last, Run("last"))
+    extracted(weak, last)
     return first, last
 
 
@@ -105,6 +110,40 @@ def test_a_worse_challenger_is_kept_out_and_not_trained_again_the_next_night(cha
     assert watch(weak, last, Run("last"))["watched"] == 0
 
 
+def a_champion_grown_stale(changed: Changed) -> tuple[Settings, date]:
+    """Six weeks after its training, with settings by which no challenger of its own kind can win."""
+    usual = changed("seasonal_mean", "lightgbm")
+    first = tonight(usual)
+    night(usual, first, "first")
+    for week in range(1, 7):
+        extracted(usual, first + timedelta(days=7 * week))
+    return changed("seasonal_mean", "lightgbm", judge__improvement=0.9), first + timedelta(days=42)
+
+
+def test_where_no_challenger_wins_the_champions_recipe_is_fitted_again(changed: Changed) -> None:
+    settings, last = a_champion_grown_stale(changed)
+    registry = Registry(settings.mlflow)
+    before = registry.champion(last)
+    facts = train(settings, last, Run("last"))
+    assert (facts["promoted"], facts["weights"]) == (True, dict(before.weights)), facts["reason"]
+    assert facts["reason"].startswith("champion 1 fitted again: ")
+    assert f"on 7 periods from {last - timedelta(days=21)} that neither had seen" in facts["reason"]
+    rows = Warehouse(settings.warehouse).read(JUDGEMENTS)
+    assert "no worse than the champion" in rows["rule"].tolist()
+    assert "beyond chance" not in rows["rule"].tolist()
+    again = registry.champion(last)
+    assert (again.version, again.cutoff, again.tags["refit_of"]) == ("2", last, "1")
+    assert again.tags["manifest"] != before.tags["manifest"]  # the same recipe on newer data is another model
+    scores = Warehouse(settings.warehouse).read(BACKTESTS, cutoff=pd.Timestamp(last))
+    assert set(scores.loc[scores["weight"].between(0.001, 0.999), "model"]) == set(before.weights)
+    forecast(settings, last)
+    facts = reproduce(settings, last, retrain=True)
+    assert facts["equal"], facts
+    # A week is wanted that neither has seen: the day after there is nothing yet to fit it again on.
+    extracted(settings, last + timedelta(days=1))
+    assert not train(settings, last + timedelta(days=1), Run("next"))["promoted"]
+
+
 def test_too_little_to_judge_on_makes_a_shadow_that_later_wins(changed: Changed) -> None:
     weak, strong = changed("seasonal_naive"), changed("seasonal_mean", "lightgbm")
     first = tonight(weak)
@@ -113,10 +152,7 @@ def test_too_little_to_judge_on_makes_a_shadow_that_later_wins(changed: Changed)
     assert "not judged yet: 0 periods" in facts["reason"]
     assert Registry(weak.mlflow).version("2").state == "shadow"
     last = first + timedelta(days=7)
-    demo.advance(weak, last)
-    from forecasting.steps.extract import extract
-
-    extract(weak, last, Run("last"))
+    extracted(weak, last)
     watched = watch(strong, last, Run("last"))
     assert (watched["watched"], watched["version"], watched["decision"]) == (1, "2", "promoted")
     assert Registry(weak.mlflow).champion(last).version == "2"
