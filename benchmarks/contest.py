@@ -115,7 +115,7 @@ def competitors(name: str) -> dict[str, Competitor]:
 
 
 def score(small: Small, cutoff: int, forecast: pd.DataFrame) -> dict[str, Any]:
-    """WAPE and bias; mean MASE and RMSSE over the series that have a scale; pinball where there are quantiles.
+    """WAPE and bias; mean MASE and RMSSE over the series that have a scale; with quantiles pinball and p50's WAPE.
 
     Periods that were not observed (closed, out of stock) do not count; a series without a row is forecast as 0.
     """
@@ -131,6 +131,7 @@ def score(small: Small, cutoff: int, forecast: pd.DataFrame) -> dict[str, Any]:
     found |= {"wape_window": wape(*_sums(actual, mean))} | ({"wape_week": wape(*weekly)} if weekly else {})
     if all(name in forecast for name in QUANTILES):
         cube = np.stack([small.wide(forecast, cutoff, name) for name in QUANTILES], axis=2)
+        found["wape_p50"] = wape(actual, cube[..., QUANTILES.index("p50")])
         found["pinball"] = float(np.nanmean(pinball_losses(actual, cube, [share(name) for name in QUANTILES])))
     missing = len(small.series) - forecast["unique_id"].nunique()
     return {name: round(value, 5) for name, value in found.items()} | {"dropped": int(missing)}

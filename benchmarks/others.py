@@ -16,7 +16,7 @@ SETS = {
     "retail_days": "Online Retail by day, 14 days ahead",
     "retail_weeks": "Online Retail by week, 4 weeks ahead",
 }
-SCORES = ("wape", "wape_week", "wape_window", "bias", "mase", "rmsse", "pinball")
+SCORES = ("wape", "wape_week", "wape_window", "wape_p50", "bias", "mase", "rmsse", "pinball")
 
 
 def sections() -> list[str]:

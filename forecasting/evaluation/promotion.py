@@ -27,6 +27,7 @@ NOMINAL = QUANTILES[-1] - QUANTILES[0]
 EVERYTHING = "all"
 BEYOND_DOUBT = 0.99  # there are up to eight classes, so one of them looks bad by chance often enough
 TOTALS, OF_SERIES = "wrmsse", "rmsse"  # a metric of totals too, and the same of the series alone
+ALIKE = 0.01  # two coverages that are this near to each other say the same of few periods
 COLUMNS = ("rule", "segment", "challenger", "champion", "improvement", "low", "high", "passed")
 
 
@@ -76,8 +77,8 @@ def judge(windows: Sequence[Window], metric: str, rules: JudgeSettings, seed: in
     Totals over a few days leave much to chance, the errors of many series little: either may show that the challenger
     is not better by chance alone. As that is two ways to be lucky, each must be surer.
 
-    refit: the challenger is the champion's own recipe on newer data. There is nothing new in it that could be better
-    by chance, so it need not show that: it must be no worse. All its rules compare it with the champion alone.
+    refit: the challenger is the champion's own recipe on newer data, which is expected to be better. It need not show
+    that beyond chance: it must not be shown to be worse. All its rules compare it with the champion alone.
     """
     two = metric == TOTALS
     sure = 1 - (1 - rules.confidence) / (2 if two else 1)
@@ -92,7 +93,8 @@ def judge(windows: Sequence[Window], metric: str, rules: JudgeSettings, seed: in
         Row("better than seasonal naive", EVERYTHING, better.challenger, naive, passed=better.challenger < naive),
     ]
     if refit:
-        own = [Row("no worse than the champion", *better, passed=better.challenger <= better.champion)]
+        surest = min(better, beyond, key=lambda one: one.high)
+        own = [Row("not worse beyond chance", *surest, passed=surest.high >= 0)]
     rows = [
         *own,
         *_segments(windows[0].known, series, rules),
@@ -207,7 +209,7 @@ def _bias(windows: Sequence[Window], rules: JudgeSettings) -> Row:
 
 
 def _coverage(windows: Sequence[Window], rules: JudgeSettings) -> Iterator[Row]:
-    """p05 to p95 hold within the limits, or nearer to what they promise than the champion's."""
+    """p05 to p95 hold within the limits, or are as near to what they promise as the champion's."""
     found = []
     for k in range(2):
         forecasts = [(w.actual, (w.challenger if k == 0 else w.champion).quantiles) for w in windows]
@@ -218,5 +220,5 @@ def _coverage(windows: Sequence[Window], rules: JudgeSettings) -> Iterator[Row]:
         )
     mine, theirs = found
     low, high = rules.coverage
-    passed = low <= mine <= high or abs(mine - NOMINAL) <= abs(theirs - NOMINAL)
+    passed = low <= mine <= high or abs(mine - NOMINAL) <= abs(theirs - NOMINAL) + ALIKE
     yield Row("coverage", EVERYTHING, mine, theirs, passed=passed)

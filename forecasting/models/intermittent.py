@@ -27,7 +27,7 @@ DOUBT = 10.0  # units a weekday whose profile is the group's; its own few sales 
 
 
 class Intermittent:
-    """One of the five methods for each class of demand (`data/segments.py`), by its squared error at past cutoffs.
+    """One of the five methods for each class of demand (`data/segments.py`), by its error at past cutoffs.
 
     After `fit`, `chosen` holds the method of each class and `errors` what they were chosen by. Days get a weekday
     profile on top: a rate that is the same every day is wrong wherever weekends differ.
@@ -91,9 +91,11 @@ class Intermittent:
 
 
 def _compare(y: Matrix, horizon: int) -> dict[str, float]:
-    """Mean squared error of each method over the periods after past cutoffs, each series in units of its own size.
+    """Root mean squared error of each method over the periods after past cutoffs, in units of the series' own size.
 
-    Empty where no period after a cutoff was observed.
+    The root is taken a series and cutoff, as RMSSE does: without it a handful of parts that were once ordered by the
+    hundred chooses for all (RAF spare parts: Croston, 29 to 50 % too high, where ADIDA is 5 % too high). Empty where no
+    period after a cutoff was observed.
     """
     periods = y.shape[1]
     span = min(horizon, max(1, periods // 4))
@@ -103,10 +105,12 @@ def _compare(y: Matrix, horizon: int) -> dict[str, float]:
         past, actual = y[:, :origin], y[:, origin : origin + span]
         size = np.nan_to_num(past).sum(axis=1) / np.maximum(np.isfinite(past).sum(axis=1), 1)
         seen = np.isfinite(actual) & (size > 0)[:, None]
-        count += int(seen.sum())
+        periods_seen = seen.sum(axis=1)
+        count += int((periods_seen > 0).sum())
         for name, method in METHODS.items():
-            error = (np.nan_to_num(actual) - method(past)[:, None]) / np.maximum(size, 1e-9)[:, None]
-            total[name] += float((np.where(seen, error, 0) ** 2).sum())
+            error = np.where(seen, np.nan_to_num(actual) - method(past)[:, None], 0)
+            squared = (error**2).sum(axis=1) / np.maximum(periods_seen, 1)
+            total[name] += float((np.sqrt(squared) / np.maximum(size, 1e-9)).sum())
     return {name: value / count for name, value in total.items()} if count else {}
 
 

@@ -129,7 +129,7 @@ def test_where_no_challenger_wins_the_champions_recipe_is_fitted_again(changed: 
     assert facts["reason"].startswith("champion 1 fitted again: ")
     assert f"on 7 periods from {last - timedelta(days=21)} that neither had seen" in facts["reason"]
     rows = Warehouse(settings.warehouse).read(JUDGEMENTS)
-    assert "no worse than the champion" in rows["rule"].tolist()
+    assert "not worse beyond chance" in rows["rule"].tolist()
     assert "beyond chance" not in rows["rule"].tolist()
     again = registry.champion(last)
     assert (again.version, again.cutoff, again.tags["refit_of"]) == ("2", last, "1")
