@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import json
 
-import requests
-from requests.adapters import HTTPAdapter
-from urllib3.util import Retry
-
 from forecasting.launcher.server import Airflow
-from tests.airflows import Person
+from tests.airflows import Person, patient
 
 USERS = {"guest": "viewer", "planner": "user", "operator": "op"}  # beside the administrator
 PROBE = {"connection_id": "probe", "conn_type": "postgres", "login": "reader", "password": "hush-hush-hush"}
@@ -34,14 +30,6 @@ MATRIX = {
     ("DELETE", "connections/none"): (403, 403, 404, 404),
     ("GET", "config"): (403, 403, 403, 403),
 }
-
-
-def patient(server: Airflow) -> requests.Session:
-    """Asks again where the answer is 500: SQLite says so while another part of Airflow writes (docs/airflow.md)."""
-    session = requests.Session()
-    retry = Retry(total=6, backoff_factor=0.5, status_forcelist=[500], allowed_methods=None, raise_on_status=False)
-    session.mount(server.url, HTTPAdapter(max_retries=retry))
-    return session
 
 
 def answers(server: Airflow, *request: str) -> tuple[int, ...]:
