@@ -13,7 +13,8 @@ from forecasting.data.frequency import Frequency
 from forecasting.errors import ModelError
 from forecasting.models.arima import Arima
 from forecasting.models.naive import SeasonalMean
-from forecasting.models.sarimax import Fitted, Order, candidates
+from forecasting.models.orders import Order
+from forecasting.models.sarimax import Facts, Fitted, candidates, search
 from forecasting.sections import ArimaSettings
 from tests.models.test_grouped import shops
 from tests.panels import panel_of, seasonal_panel
@@ -109,17 +110,32 @@ def test_a_later_cutoff_uses_the_parameters_as_fitted_on_the_new_data() -> None:
     assert later.mean() > 30
 
 
-@pytest.mark.parametrize(("code", "count", "expected"), [("D", 9, 0), ("D", 20, 3), ("D", 70, 2), ("W-MON", 60, 3)])
+@pytest.mark.parametrize(("code", "count", "expected"), [("D", 9, 0), ("D", 20, 3), ("D", 70, 4), ("W-MON", 60, 3)])
 def test_candidates_are_few_and_need_ten_observations(code: str, count: int, expected: int) -> None:
     assert len(candidates(Frequency(code), count)) == expected
 
 
-def test_a_season_that_is_hardly_there_is_not_differenced() -> None:
+def test_a_year_of_months_that_is_hardly_there_is_not_differenced() -> None:
+    frequency = Frequency("M")
+    assert {order.seasonal[:3] for order in candidates(frequency, 40)} == {(0, 1, 1)}
+    assert {order.seasonal[:3] for order in candidates(frequency, 40, strong=False)} == {(1, 0, 0), (0, 0, 0)}
+    months = pd.date_range("2020-01-01", periods=60, freq="MS").to_numpy().astype("datetime64[D]")
+    year = 50 + 40 * np.sin(2 * np.pi * np.arange(60) / 12)
+    for level, differences in ((year, 1), (50, 0)):
+        found = search(Facts(noisy(level, count=60), months, frequency, {}))
+        assert found is not None
+        assert found.order.seasonal[1] == differences
+
+
+def test_a_week_is_followed_without_differences() -> None:
     week = np.tile([0.4, 0.7, 0.9, 1.0, 1.1, 1.6, 1.3], DAYS // 7)
-    model = Arima().fit(panel_of([list(noisy(50 * week)), list(noisy(50))]), 7)
-    differences = [fitted.order.seasonal[1] for fitted in model.groups.values() if fitted]
-    assert differences == [1, 0]
-    assert len(candidates(Frequency("D"), 70, strong=False)) == 4
+    panel = panel_of([list(noisy(500 * week)), list(noisy(500))])
+    model = Arima().fit(panel, 7)
+    assert {name: fitted and fitted.order.seasonal[:3] for name, fitted in model.groups.items()} == {
+        "A": (1, 0, 1),
+        "B": (0, 0, 0),
+    }
+    np.testing.assert_allclose(model.predict(panel, 7).mean[0], 500 * week[:7], rtol=0.15)
 
 
 def test_orders_read_like_the_books() -> None:
@@ -144,7 +160,7 @@ def test_a_forecast_out_of_range_falls_back_to_the_seasonal_mean_and_says_so(
 ) -> None:
     panel = seasonal_panel(3, DAYS)
     model = Arima(ArimaSettings(seconds=0.3)).fit(panel, 7)
-    model.groups["A"] = Fitted(Order((1, 0, 0)), params, 5.0, 0.0, converged=True)
+    model.groups["A"] = Fitted(Order((1, 0, 0)), params, 5.0, 0.0)
     found = model.predict(panel, 7)
     np.testing.assert_array_equal(found.mean[0], SeasonalMean().predict(panel, 7).mean[0])
     assert found.status.tolist() == ["fallback", "ok", "insufficient"]
@@ -160,11 +176,12 @@ def test_a_series_too_short_or_unknown_gets_the_seasonal_mean() -> None:
     assert model.predict(panel, 7).reason[1] == "not known when ARIMA was fitted; seasonal mean instead"
 
 
-def test_little_time_leaves_the_smaller_groups_to_least_squares_and_none_without_a_forecast() -> None:
+def test_little_time_leaves_the_smaller_groups_to_the_first_order_and_none_without_a_forecast() -> None:
     panel = panel_of([list(noisy(level, seed)) for seed, level in enumerate((5, 50, 20))])
-    model = Arima(ArimaSettings(seconds=0.3)).fit(panel, 7)
-    assert model.notes.get("B") != "by least squares only, for want of time"
-    assert model.notes["A"] == model.notes["C"] == "by least squares only, for want of time"
+    model = Arima(ArimaSettings(seconds=0.035)).fit(panel, 7)
+    assert model.notes == dict.fromkeys(("A", "C"), "the first order, for want of time")
+    first = candidates(Frequency("D"), DAYS)[0]
+    assert [model.groups[name].order for name in ("A", "C")] == [first, first]
     assert model.predict(panel, 7).status.tolist() == ["ok"] * 3
     late = Arima(ArimaSettings(seconds=1e-9)).fit(panel, 7)
     forecast = late.predict(panel, 7)
@@ -191,6 +208,6 @@ def test_the_file_holds_orders_and_parameters_that_a_person_can_read(tmp_path) -
     content = json.loads((tmp_path / "arima.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)
     assert content["level"] == "series"
     assert set(content["groups"]) == {"A", "B", "C"}
-    assert content["groups"]["B"]["order"]["seasonal"] == [0, 1, 1, 7]
+    assert content["groups"]["B"]["order"]["seasonal"] == [1, 0, 1, 7]
     assert content["groups"]["C"] is None
     assert content["notes"]["C"] == "too short or degenerate for ARIMA"
