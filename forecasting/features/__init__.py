@@ -63,12 +63,13 @@ def build(panel: Panel, rows: Rows, steps: Rows, words: Vocabulary, alone: bool 
     part = panel.take(used) if len(used) < len(panel.y) else panel
     horizon = int(steps.max())
     columns: dict[str, Vector] = {} if alone else {"horizon": steps.astype(np.float32)}
-    for name, values in _at_cutoff(part):
+    level = scale(part)
+    for name, values in _at_cutoff(part, level):
         columns[name] = values[inverse]
     if not alone:
         for name, values in _among_others(panel, used):
             columns[name] = values[inverse]
-    for name, matrix in _by_step(part, horizon):
+    for name, matrix in _by_step(part, horizon, level[:, None]):
         columns[name] = matrix[inverse, steps - 1]
     columns |= _known(part, inverse, steps)
     for name, known_values in words.items():
@@ -80,7 +81,7 @@ def build(panel: Panel, rows: Rows, steps: Rows, words: Vocabulary, alone: bool 
     for index, column in enumerate(columns.values()):
         values[:, index] = column
     categorical = tuple(name for name in columns if name in words)
-    return Features(values, tuple(columns), categorical, scale(part)[inverse])
+    return Features(values, tuple(columns), categorical, level[inverse])
 
 
 def scale(panel: Panel) -> Vector:
@@ -93,11 +94,10 @@ def scale(panel: Panel) -> Vector:
     return np.maximum(level, floor).astype(np.float32)
 
 
-def _at_cutoff(part: Panel) -> Iterator[tuple[str, Vector]]:
+def _at_cutoff(part: Panel, level: Vector) -> Iterator[tuple[str, Vector]]:
     """What each series was like at the cutoff: (n_used,) each."""
     y = part.y
     short, middle, long, year = WINDOWS[part.frequency.code[0]]
-    level = scale(part)
     means = {width: history.window_mean(y, width) for width in (short, middle, long, year)}
     yield "level", level
     for width in (1, short, long, year):
@@ -139,10 +139,9 @@ def _group_trend(panel: Panel, name: str, used: Rows) -> Vector:
     return trend[level.codes[used]]
 
 
-def _by_step(part: Panel, horizon: int) -> Iterator[tuple[str, Matrix]]:
+def _by_step(part: Panel, horizon: int, level: Matrix) -> Iterator[tuple[str, Matrix]]:
     """What each series was like at the target's place in the season: (n_used, horizon) each, relative to its level."""
     code = part.frequency.code[0]
-    level = scale(part)[:, None]
     for seasons in SEASONS[code]:
         yield f"season_{seasons}", history.same_season(part.y, horizon, part.frequency.season, seasons) / level
     if code == "D":

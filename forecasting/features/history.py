@@ -19,7 +19,7 @@ def window_mean(y: Matrix, width: int, end: int = 0) -> Vector:
     stop = y.shape[1] - end
     part = y[:, max(0, stop - width) : max(0, stop)]
     seen = np.isfinite(part)
-    count = seen.sum(axis=1)
+    count = np.count_nonzero(seen, axis=1)
     total = np.where(seen, part, 0).sum(axis=1, dtype=np.float32)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
 
@@ -34,12 +34,14 @@ def window_std(y: Matrix, width: int) -> Vector:
 def zero_share(y: Matrix, width: int) -> Vector:
     """Share of the newest `width` observed periods without a sale."""
     part = y[:, -width:]
-    return window_mean(np.where(np.isfinite(part), (part <= 0).astype(np.float32), np.nan).astype(np.float32), width)
+    count = np.count_nonzero(np.isfinite(part), axis=1)
+    zeros = np.count_nonzero(part <= 0, axis=1)
+    return np.where(count > 0, zeros / np.maximum(count, 1), np.nan).astype(np.float32)
 
 
 def since_sale(y: Matrix) -> Vector:
     """Periods since the last sale (0 = the newest period); NaN where nothing was ever sold."""
-    sold = np.nan_to_num(y) > 0
+    sold = y > 0  # not where unknown
     gap = np.argmax(sold[:, ::-1], axis=1).astype(np.float32)
     return np.where(sold.any(axis=1), gap, np.nan).astype(np.float32)
 
