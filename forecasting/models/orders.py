@@ -13,10 +13,10 @@ from scipy.optimize import leastsq
 from scipy.signal import lfilter
 
 Vector = NDArray[np.float64]
-LARGEST = 0.97  # ARMA coefficient
+LARGEST = (0.97, 0.97, 0.99, 0.99)  # AR, MA, seasonal AR, seasonal MA coefficient
 # Where the search begins. Far enough from coefficients that cancel out, and each step at first no larger than 1:
 # otherwise one in seven (1,1,1) of vn2 ended at -0.97 and 0.97, with half as much again of squared errors.
-START = ((0.5, 0.2), (-0.4, -0.1), (0.3, 0.1), (-0.5, -0.1))  # AR, MA, seasonal AR, seasonal MA; by lag
+START = ((0.5, 0.2), (-0.4, -0.1), (0.3, 0.1), (-0.5, -0.1))  # of the same, by lag
 FIRST_STEP, CLOSE = 1.0, 1e-4
 RIDGE = 1e-10  # of the regressors' mean square: for those that say the same
 
@@ -77,13 +77,13 @@ def least_squares(y: Vector, exog: Vector | None, order: Order) -> LeastSquares:
         return filtered[0] - beta @ filtered[1:], beta, float(ar.sum())
 
     start = np.concatenate([begin[:count] for begin, count in zip(START, (p, q, P, Q), strict=True)])
-    theta = start
+    most, theta = np.repeat(LARGEST, (p, q, P, Q)), start
     if len(start):
         found = leastsq(
-            lambda free: regress(LARGEST * np.tanh(free))[0], np.arctanh(start / LARGEST),
+            lambda free: regress(most * np.tanh(free))[0], np.arctanh(start / most),
             xtol=CLOSE, ftol=CLOSE / 10, factor=FIRST_STEP,
         )  # fmt: skip
-        theta = LARGEST * np.tanh(found[0])
+        theta = most * np.tanh(found[0])
     errors, beta, left = regress(theta)
     if order.trend == "c":
         beta[0] *= left  # statsmodels' constant is the intercept, not the mean

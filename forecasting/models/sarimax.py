@@ -25,7 +25,9 @@ from forecasting.models.orders import Order, Vector, least_squares
 log = logging.getLogger(__name__)
 LEAST = 10  # observations
 MONTHS = 60  # observed days from which a month's course can be learnt
-DIFFERENCE = 1.5  # most variance of seasonal differences over that of demand, for them to be taken; noise alone: 2
+# Most variance of seasonal differences over that of demand, for them to be taken; noise alone: 2. With 1.5, as it was,
+# pasta's MASE over six cutoffs was 0.694 instead of 0.671.
+DIFFERENCE = 1.0
 CYCLES = {"D": 30.4369, "W": 365.25, "M": 365.25}  # days of the cycle that Fourier terms follow
 FAILURES = (ValueError, ArithmeticError, IndexError, np.linalg.LinAlgError)
 
@@ -100,8 +102,8 @@ def candidates(frequency: Frequency, observed: int, strong: bool = True) -> list
         return [Order((0, 1, 1), fourier=2), Order((1, 0, 1), fourier=2), Order((1, 1, 1), fourier=2)]
     if frequency.code == "D" and observed >= 3 * season:
         month = 2 if observed >= MONTHS else 0
-        either = ((1, 0, 1, season), (0, 0, 0, 0))
-        return [Order(order, seasonal, month) for order in ((1, 0, 0), (1, 0, 1)) for seasonal in either]
+        ways = ((1, 0, 1, season), (0, 0, 0, 0), *(((0, 1, 1, season),) if strong else ()))
+        return [Order(order, seasonal, month) for seasonal in ways for order in ((1, 0, 0), (1, 0, 1))]
     if frequency.code == "M" and observed >= 3 * season:
         if strong:
             return [Order(order, (0, 1, 1, season)) for order in ((0, 1, 1), (1, 0, 1))]
@@ -114,7 +116,7 @@ def search(facts: Facts, quick: bool = False) -> Fitted | None:
     """The order with the lowest AICc, on the observations that all candidates explain; None where none can be fitted.
 
     First the candidates of the frequency, then the best of them with the known covariates, then without Fourier terms.
-    quick: the most robust candidate alone, one fit instead of up to six.
+    quick: the most robust candidate alone, one fit instead of up to eight.
     """
     season, observed = facts.frequency.season, int(np.isfinite(facts.y).sum())
     strong = observed >= 3 * season and _wander(facts.y, season) < DIFFERENCE
