@@ -70,12 +70,15 @@ def cube(
 
 
 def score_arrays(groups: list[Level], actual: Array, given: dict[str, Array], quantiles: list[float]) -> dict[str, Any]:
-    """WSPL of the nine quantiles and coverage of p05-p95, by level; `all` where all twelve levels are given.
+    """WSPL of the nine quantiles, coverage of p05-p95 and the share above p95, by level.
+
+    WSPL has `all` too where all twelve levels are given.
 
     actual: (n_series, horizon). given: level name to (n_groups, horizon, len(quantiles)).
     """
     wspl: dict[str, float] = {}
     covered: dict[str, float] = {}
+    above: dict[str, float] = {}
     for level in groups:
         if level.name not in given:
             continue
@@ -83,10 +86,11 @@ def score_arrays(groups: list[Level], actual: Array, given: dict[str, Array], qu
         wspl[level.name] = round(scaled_pinball(level, y, at(q, quantiles, M5_QUANTILES), M5_QUANTILES), 5)
         outer = at(q, quantiles, OUTER)
         covered[level.name] = round(coverage(y, outer[..., 0], outer[..., 1]), 4)
+        above[level.name] = round(1 - coverage(y, np.full_like(y, -np.inf), outer[..., 1]), 4)
     if len(wspl) == len(groups):
         wspl["all"] = round(float(np.mean(list(wspl.values()))), 5)
     exact = all(any(abs(share - wanted) < 1e-9 for share in quantiles) for wanted in M5_QUANTILES)
-    return {"wspl": wspl, "coverage": covered, "interpolated": not exact}
+    return {"wspl": wspl, "coverage": covered, "above_p95": above, "interpolated": not exact}
 
 
 def at(q: Array, quantiles: list[float], wanted: tuple[float, ...]) -> Array:
