@@ -183,6 +183,13 @@ def _m5_notes(runs: dict[str, Any]) -> str:
     return "".join(f"- {key}: {facts['note']}.\n" for key, facts in runs.items() if "note" in facts)
 
 
+ABOVE = """### Share above p95 (0.05 is right)
+
+Most items of a store sell nothing on most days: their p05 is 0, nothing can lie below it, and what is covered comes to
+0.95, not to 0.90, where p95 is right.
+"""
+
+
 def _m5_quantiles(by_name: dict[str, dict[str, Any]], ranked: list[str], cutoffs: list[str]) -> str:
     found = {f"{name} {cutoff}": by_name[name].get(cutoff, {}) for name in ranked for cutoff in cutoffs}
     for key, facts in results.load("m5_levels").items():
@@ -207,9 +214,6 @@ def _m5_quantiles(by_name: dict[str, dict[str, Any]], ranked: list[str], cutoffs
             table(["competitor, cutoff", "all", *NAMES], rows),
             "### Coverage of p05-p95 (0.90 is right)\n",
             table(["competitor, cutoff", *NAMES], covered),
-            "### Share above p95 (0.05 is right)\n",
-            "Most items of a store sell nothing on most days: their p05 is 0, nothing can lie below it, and what is",
-            "covered comes to 0.95, not to 0.90, where p95 is right.\n",
-            table(["competitor, cutoff", *NAMES], above),
+            *([ABOVE, table(["competitor, cutoff", *NAMES], above)] if above else []),
         ]
     )
