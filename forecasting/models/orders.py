@@ -15,7 +15,7 @@ from scipy.signal import lfilter
 Vector = NDArray[np.float64]
 LARGEST = (0.97, 0.97, 0.99, 0.99)  # AR, MA, seasonal AR, seasonal MA coefficient
 # Where the search begins. Far enough from coefficients that cancel out, and each step at first no larger than 1:
-# otherwise one in seven (1,1,1) of vn2 ended at -0.97 and 0.97, with half as much again of squared errors.
+# otherwise two in five (1,1,1) of vn2 ended at -0.97 and 0.97, with half as much again of squared errors.
 START = ((0.5, 0.2), (-0.4, -0.1), (0.3, 0.1), (-0.5, -0.1))  # of the same, by lag
 FIRST_STEP, CLOSE = 1.0, 1e-4
 RIDGE = 1e-10  # of the regressors' mean square: for those that say the same
