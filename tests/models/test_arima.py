@@ -14,7 +14,7 @@ from forecasting.errors import ModelError
 from forecasting.models.arima import Arima
 from forecasting.models.naive import SeasonalMean
 from forecasting.models.orders import Order
-from forecasting.models.sarimax import Facts, Fitted, candidates, search
+from forecasting.models.sarimax import Facts, Fitted, candidates, forecast, search
 from forecasting.sections import ArimaSettings
 from tests.models.test_grouped import shops
 from tests.panels import panel_of, seasonal_panel
@@ -167,6 +167,18 @@ def test_a_forecast_out_of_range_falls_back_to_the_seasonal_mean_and_says_so(
     assert found.status.tolist() == ["fallback", "ok", "insufficient"]
     assert reason in found.reason[0]
     assert "seasonal mean instead" in found.reason[0]
+
+
+def test_one_day_counts_with_two_standard_errors_at_most() -> None:
+    smoothing = Fitted(Order((0, 1, 1)), (-0.9, 1.0), scale=1.0, aicc=0.0)  # a tenth of each error, of size 1
+    days = np.arange("2026-01-01", "2026-02-12", dtype="datetime64[D]")
+    usual = np.where(np.arange(41) % 2, 9.5, 10.5)
+    level = forecast(smoothing, Facts(usual, days, Frequency("D"), {}))[0]
+    thrown = Facts(np.append(usual[:-1], 1_000.0), days, Frequency("D"), {})
+    calm = forecast(smoothing, replace(thrown, y=np.append(usual[:-1], NAN)))[0]
+    assert level == pytest.approx(10, abs=0.1)
+    assert forecast(smoothing, thrown)[0] == pytest.approx(calm + 0.1 * 2, abs=0.01)
+    assert forecast(smoothing, thrown, most=np.inf)[0] == pytest.approx(calm + 0.1 * (1_000 - calm), rel=0.01)
 
 
 def test_a_series_too_short_or_unknown_gets_the_seasonal_mean() -> None:
