@@ -18,6 +18,7 @@ LARGEST = (0.97, 0.97, 0.99, 0.99)  # AR, MA, seasonal AR, seasonal MA coefficie
 # otherwise two in five (1,1,1) of vn2 ended at -0.97 and 0.97, with half as much again of squared errors.
 START = ((0.5, 0.2), (-0.4, -0.1), (0.3, 0.1), (-0.5, -0.1))  # of the same, by lag
 FIRST_STEP, CLOSE = 1.0, 1e-4
+PASSES = 10  # at most, over a series with outliers
 RIDGE = 1e-10  # of the regressors' mean square: for those that say the same
 
 
@@ -64,14 +65,11 @@ def least_squares(y: Vector, exog: Vector | None, order: Order) -> LeastSquares:
     columns = [np.interp(places, places[seen], y[seen]), *([] if exog is None else exog.T)]
     if order.trend == "c":
         columns.insert(1, np.ones(len(y)))
-    data = np.stack(columns)
-    for lag in order.lags:
-        data = data[:, lag:] - data[:, :-lag]
-    (p, _, q), (P, _, Q, season) = order.order, order.seasonal
+    data = _differenced(np.stack(columns), order)
+    (p, _, q), (P, _, Q, _) = order.order, order.seasonal
 
     def regress(theta: Vector) -> tuple[Vector, Vector, float]:
-        ar = np.convolve(_polynomial(-theta[:p]), _polynomial(-theta[p + q : p + q + P], season or 1))
-        ma = np.convolve(_polynomial(theta[p : p + q]), _polynomial(theta[p + q + P :], season or 1))
+        ar, ma = _polynomials(theta, order)
         filtered = lfilter(ar, ma, data)[:, len(ar) - 1 :]
         beta = _regression(filtered[1:], filtered[0])
         return filtered[0] - beta @ filtered[1:], beta, float(ar.sum())
@@ -88,6 +86,42 @@ def least_squares(y: Vector, exog: Vector | None, order: Order) -> LeastSquares:
     if order.trend == "c":
         beta[0] *= left  # statsmodels' constant is the intercept, not the mean
     return LeastSquares(np.concatenate([beta, theta]), errors)
+
+
+def tamed(y: Vector, order: Order, params: Vector, most: float) -> Vector:
+    """`y` (n,) with each period moved to within `most` standard errors of what was expected of it; NaN stays.
+
+    params: constant, ARMA coefficients and innovation variance, as statsmodels has them. What one period is expected to
+    be follows from those before it as moved, which takes a pass for each time that an outlier hid another.
+    """
+    constant, error = len(order.trend.strip("n")), most * float(params[-1]) ** 0.5
+    ar, ma = _polynomials(params[constant:-1], order)
+    middle = float(params[0] / ar.sum()) if constant else 0.0
+    places, seen, first = np.arange(len(y)), np.isfinite(y), sum(order.lags) + len(ar) - 1
+    given = np.interp(places, places[seen], y[seen])
+    moved = given.copy()
+    for _ in range(PASSES):
+        expected = moved[first:] - lfilter(ar, ma, _differenced(moved, order) - middle)[len(ar) - 1 :]
+        before = moved.copy()
+        moved[first:] = expected + np.clip(given[first:] - expected, -error, error)
+        if np.allclose(before, moved):
+            break
+    return np.where(seen, moved, np.nan)
+
+
+def _differenced(values: Vector, order: Order) -> Vector:
+    """(..., n) without the first ones, as many as the order's differences reach back."""
+    for lag in order.lags:
+        values = values[..., lag:] - values[..., :-lag]
+    return values
+
+
+def _polynomials(theta: Vector, order: Order) -> tuple[Vector, Vector]:
+    """The AR and the MA polynomial, seasons multiplied in, of the ARMA coefficients in the order of statsmodels."""
+    (p, _, q), (P, _, _, season) = order.order, order.seasonal
+    ar = np.convolve(_polynomial(-theta[:p]), _polynomial(-theta[p + q : p + q + P], season or 1))
+    ma = np.convolve(_polynomial(theta[p : p + q]), _polynomial(theta[p + q + P :], season or 1))
+    return ar, ma
 
 
 def _regression(on: Vector, target: Vector) -> Vector:
