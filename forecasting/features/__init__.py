@@ -63,8 +63,9 @@ def build(panel: Panel, rows: Rows, steps: Rows, words: Vocabulary, alone: bool 
     part = panel.take(used) if len(used) < len(panel.y) else panel
     horizon = int(steps.max())
     columns: dict[str, Vector] = {} if alone else {"horizon": steps.astype(np.float32)}
-    level = scale(part)
-    for name, values in _at_cutoff(part, level):
+    means = {width: history.window_mean(part.y, width) for width in WINDOWS[part.frequency.code[0]]}
+    level = _scale(part, means)
+    for name, values in _at_cutoff(part, level, means):
         columns[name] = values[inverse]
     if not alone:
         for name, values in _among_others(panel, used):
@@ -84,21 +85,21 @@ def build(panel: Panel, rows: Rows, steps: Rows, words: Vocabulary, alone: bool 
     return Features(values, tuple(columns), categorical, level[inverse])
 
 
-def scale(panel: Panel) -> Vector:
-    """Recent level of each series, drawn to its longer past where it sold little: (n_series,) units, above 0."""
-    _, middle, long, year = WINDOWS[panel.frequency.code[0]]
-    wide = np.nan_to_num(history.window_mean(panel.y, long))
-    recent = history.window_mean(panel.y, middle)
-    level = 0.8 * np.where(np.isfinite(recent), recent, wide) + 0.2 * wide
-    floor = 1 / year
-    return np.maximum(level, floor).astype(np.float32)
+def _scale(part: Panel, means: Mapping[int, Vector]) -> Vector:
+    """Recent level of each series, drawn to its longer past where it sold little: (n_series,) units, above 0.
+
+    means: by width, of the newest periods.
+    """
+    _, middle, long, year = WINDOWS[part.frequency.code[0]]
+    wide = np.nan_to_num(means[long])
+    level = 0.8 * np.where(np.isfinite(means[middle]), means[middle], wide) + 0.2 * wide
+    return np.maximum(level, 1 / year).astype(np.float32)
 
 
-def _at_cutoff(part: Panel, level: Vector) -> Iterator[tuple[str, Vector]]:
+def _at_cutoff(part: Panel, level: Vector, means: Mapping[int, Vector]) -> Iterator[tuple[str, Vector]]:
     """What each series was like at the cutoff: (n_used,) each."""
     y = part.y
     short, middle, long, year = WINDOWS[part.frequency.code[0]]
-    means = {width: history.window_mean(y, width) for width in (short, middle, long, year)}
     yield "level", level
     for width in (1, short, long, year):
         mean = means[width] if width in means else history.window_mean(y, width)
@@ -154,8 +155,8 @@ def _known(part: Panel, rows: Rows, steps: Rows) -> dict[str, Vector]:
     """What is known ahead about each row's target, (n_rows,) each."""
     periods = len(part.periods)
     at = periods - 1 + steps
-    future = part.frequency.range(part.periods[0], periods + int(steps.max()))
-    columns = {name: values[at] for name, values in known.calendar(future, part.frequency.code).items()}
+    ahead = part.frequency.range(part.periods[-1], int(steps.max()) + 1)
+    columns = {name: values[steps] for name, values in known.calendar(ahead, part.frequency.code).items()}
     for name, values in part.known.items():
         if name == "price":
             columns |= known.price(values, periods, rows, at)

@@ -18,10 +18,18 @@ def window_mean(y: Matrix, width: int, end: int = 0) -> Vector:
     """Mean of the observed among the newest `width` periods (`end` periods before the cutoff); NaN where none is."""
     stop = y.shape[1] - end
     part = y[:, max(0, stop - width) : max(0, stop)]
-    seen = np.isfinite(part)
-    count = np.count_nonzero(seen, axis=1)
-    total = np.where(seen, part, 0).sum(axis=1, dtype=np.float32)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
+    if not part.shape[1]:
+        return np.full(len(y), np.nan, dtype=np.float32)
+    total: Vector = part.sum(axis=1, dtype=np.float32)
+    mean = total / np.float32(part.shape[1])
+    gaps = np.flatnonzero(np.isnan(total))
+    if len(gaps):  # in most windows few series have any, and to look for them in each period takes most of the time
+        some = part[gaps] if len(gaps) < len(part) else part
+        seen = np.isfinite(some)
+        count = np.count_nonzero(seen, axis=1)
+        total = some.sum(axis=1, dtype=np.float32, where=seen)
+        mean[gaps] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return mean
 
 
 def window_std(y: Matrix, width: int) -> Vector:

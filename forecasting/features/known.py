@@ -27,16 +27,10 @@ def calendar(periods: pd.DatetimeIndex, code: str) -> dict[str, Vector]:
 
 def event_distance(event: Vector) -> tuple[Vector, Vector]:
     """Periods until the next event and since the last one, at most NEAR_EVENT: (n_periods,) each."""
-    far = np.float32(NEAR_EVENT)
-    until, since = np.full(len(event), far, np.float32), np.full(len(event), far, np.float32)
-    gap = far
-    for index in range(len(event)):
-        gap = np.float32(0) if event[index] > 0 else min(gap + 1, far)
-        since[index] = gap
-    gap = far
-    for index in reversed(range(len(event))):
-        gap = np.float32(0) if event[index] > 0 else min(gap + 1, far)
-        until[index] = gap
+    places, on = np.arange(len(event)), event > 0
+    last = np.maximum.accumulate(np.where(on, places, -NEAR_EVENT))
+    following = np.minimum.accumulate(np.where(on, places, len(event) + NEAR_EVENT)[::-1])[::-1]
+    until, since = (np.minimum(gap, NEAR_EVENT).astype(np.float32) for gap in (following - places, places - last))
     return until, since
 
 

@@ -230,8 +230,11 @@ class Boosted:
 def draw(panel: Panel, origin: int, horizon: int, quota: int, random: np.random.Generator) -> Pairs:
     """At most `quota` (series, step) pairs after the first `origin` periods whose target was observed."""
     target = panel.y[:, origin : origin + horizon]
-    started = np.isfinite(panel.y[:, :origin]).any(axis=1, keepdims=True)
-    rows, steps = np.nonzero(np.isfinite(target) & started)
+    # Most were on sale lately, and only the whole history of the others is looked through.
+    started: NDArray[np.bool_] = np.isfinite(panel.y[:, max(0, origin - panel.frequency.season) : origin]).any(axis=1)
+    late = np.flatnonzero(~started)
+    started[late] = np.isfinite(panel.y[late, :origin]).any(axis=1)
+    rows, steps = np.nonzero(np.isfinite(target) & started[:, None])
     if len(rows) > quota:
         chosen = np.sort(random.choice(len(rows), size=quota, replace=False))
         rows, steps = rows[chosen], steps[chosen]
