@@ -231,7 +231,8 @@ def draw(panel: Panel, origin: int, horizon: int, quota: int, random: np.random.
     """At most `quota` (series, step) pairs after the first `origin` periods whose target was observed."""
     target = panel.y[:, origin : origin + horizon]
     # Most were on sale lately, and only the whole history of the others is looked through.
-    started: NDArray[np.bool_] = np.isfinite(panel.y[:, max(0, origin - panel.frequency.season) : origin]).any(axis=1)
+    lately = panel.y[:, max(0, origin - panel.frequency.season) : origin]
+    started = np.asarray(np.isfinite(lately).any(axis=1))
     late = np.flatnonzero(~started)
     started[late] = np.isfinite(panel.y[late, :origin]).any(axis=1)
     rows, steps = np.nonzero(np.isfinite(target) & started[:, None])
