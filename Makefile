@@ -58,8 +58,8 @@ restore: $(if $(wildcard .env),,$(ENV)) ## put them back from a backup: make res
 test: $(ENV)     ## the tests; PYTEST='tests/data -k panel' runs some
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
-long-test: $(ENV) ## the long ones: a whole Airflow by REST, faults and two weeks of nights in their short forms
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile tests/integration tests/chaos tests/soak $(PYTEST)
+long-test: $(ENV) ## the long ones: many nights, tutorials, a whole Airflow by REST; faults and two weeks in their short forms
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests/nights tests/integration tests/chaos tests/soak $(PYTEST)
 
 browser-test: $(ENV) ## tests that click through Airflow in a headless Chromium (which must be on PATH)
 	@$(BIN)/python -m pytest -rs tests/browser $(PYTEST)

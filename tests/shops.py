@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import tempfile
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,11 +22,26 @@ SMALL = {
 
 
 def small_shop(folder: Path, **changes: object) -> Path:
-    """Write conf.toml for a tiny demo retailer whose stores all lie in `folder`; `a__b=1` sets a.b."""
+    """Write conf.toml for a tiny demo retailer whose stores all lie in `folder`; `a__b=1` sets a.b.
+
+    MLflow's database is there, empty: to make one takes it seconds of migrations, which one shop a process pays.
+    """
+    (folder / "mlflow.db").write_bytes(_empty_registry())
     text = (ROOT / "conf" / "demo.toml").read_text().replace("var/", f"{folder}/")
     path = folder / "conf.toml"
     path.write_text(changed(text, SMALL | {name.replace("__", "."): value for name, value in changes.items()}))
     return path
+
+
+@functools.cache
+def _empty_registry() -> bytes:
+    from forecasting.sections import MlflowSettings
+    from forecasting.stores.registry import Registry
+
+    with tempfile.TemporaryDirectory(prefix="forecasting-mlflow-") as folder:
+        database = Path(folder) / "mlflow.db"
+        assert Registry(MlflowSettings(tracking_uri=f"sqlite:///{database}")).champion() is None
+        return database.read_bytes()
 
 
 def changed(text: str, changes: Mapping[str, object]) -> str:

@@ -29,7 +29,7 @@ SETTINGS = Settings.model_validate(
         "runtime": {"threads": 1},
     }
 )
-EXAMPLES = {"arima": 4, "partitioned": 4}  # each fits several times what the others do
+EXAMPLES = {"arima": 4, "partitioned": 4, "recursive": 4}  # each fits several times what the others do
 QUIET = (HealthCheck.too_slow, HealthCheck.data_too_large)
 cases = pytest.mark.parametrize("name", models.CANDIDATES)
 cutoffs = st.integers(45, PERIODS - 1)
