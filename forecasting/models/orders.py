@@ -61,8 +61,7 @@ def least_squares(y: Vector, exog: Vector | None, order: Order) -> LeastSquares:
     y: (n,); exog: (n, k) or None. Gauss-Newton steps over the ARMA coefficients alone, the others being least squares
     given these (variable projection: Golub and Pereyra, 1973).
     """
-    places, seen = np.arange(len(y)), np.isfinite(y)
-    columns = [np.interp(places, places[seen], y[seen]), *([] if exog is None else exog.T)]
+    columns = [_bridged(y), *([] if exog is None else exog.T)]
     if order.trend == "c":
         columns.insert(1, np.ones(len(y)))
     data = _differenced(np.stack(columns), order)
@@ -97,8 +96,7 @@ def tamed(y: Vector, order: Order, params: Vector, most: float) -> Vector:
     constant, error = len(order.trend.strip("n")), most * float(params[-1]) ** 0.5
     ar, ma = _polynomials(params[constant:-1], order)
     middle = float(params[0] / ar.sum()) if constant else 0.0
-    places, seen, first = np.arange(len(y)), np.isfinite(y), sum(order.lags) + len(ar) - 1
-    given = np.interp(places, places[seen], y[seen])
+    given, first = _bridged(y), sum(order.lags) + len(ar) - 1
     moved = given.copy()
     for _ in range(PASSES):
         expected = moved[first:] - lfilter(ar, ma, _differenced(moved, order) - middle)[len(ar) - 1 :]
@@ -106,7 +104,13 @@ def tamed(y: Vector, order: Order, params: Vector, most: float) -> Vector:
         moved[first:] = expected + np.clip(given[first:] - expected, -error, error)
         if np.allclose(before, moved):
             break
-    return np.where(seen, moved, np.nan)
+    return np.where(np.isfinite(y), moved, np.nan)
+
+
+def _bridged(y: Vector) -> Vector:
+    """(n,) with what is missing on a line between its neighbours."""
+    places, seen = np.arange(len(y)), np.isfinite(y)
+    return np.interp(places, places[seen], y[seen])
 
 
 def _differenced(values: Vector, order: Order) -> Vector:
