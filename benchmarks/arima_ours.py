@@ -20,7 +20,7 @@ from forecasting.data.panel import Panel
 from forecasting.models.arima import Arima
 from forecasting.sections import ArimaSettings
 
-NO_LIMIT = 86_400.0  # seconds: every series gets maximum likelihood, as the peer's do
+NO_LIMIT = 86_400.0  # seconds: an order is sought for every series, as the peer does
 
 
 def main() -> None:

@@ -214,6 +214,7 @@ def _m5_quantiles(by_name: dict[str, dict[str, Any]], ranked: list[str], cutoffs
             table(["competitor, cutoff", "all", *NAMES], rows),
             "### Coverage of p05-p95 (0.90 is right)\n",
             table(["competitor, cutoff", *NAMES], covered),
-            *([ABOVE, table(["competitor, cutoff", *NAMES], above)] if above else []),
+            ABOVE,
+            table(["competitor, cutoff", *NAMES], above),
         ]
     )
