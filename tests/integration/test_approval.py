@@ -77,4 +77,6 @@ def test_without_an_answer_in_time_the_champion_stays(tmp_path: Path) -> None:
 
         row = until(server, "the end of waiting", answered)[0]
         assert row["by"] == "nobody in time"
+        # The night's forecast goes on beside the question, and may end after it.
+        until(server, "the champion's vintage", lambda: versions(settings, last))
         assert versions(settings, last) == {"1"}
