@@ -3,17 +3,15 @@
 import os
 import shutil
 import tempfile
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 from hypothesis import settings as hypothesis_settings
 
 from forecasting.sections import WarehouseSettings
 from tests.needs import absent
-from tests.postgres import Server, binaries
+from tests.postgres import Server, binaries, empty_warehouse
 from tests.servers import MlflowServer, mlflow_server
 
 pytest.register_assert_rewrite("tests.access")  # what its checks find is told as a test's own would be
@@ -46,16 +44,8 @@ def postgres_url() -> Iterator[str]:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def warehouse_settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[WarehouseSettings]:
     """An empty warehouse: a new SQLite file, then a new schema on PostgreSQL."""
-    if request.param == "sqlite":
-        yield WarehouseSettings(url=f"sqlite:///{tmp_path / 'warehouse.db'}")
-        return
-    url = request.getfixturevalue("postgres_url")
-    schema = f"test_{uuid.uuid4().hex[:12]}"
-    yield WarehouseSettings.model_validate({"url": url, "schema": schema})
-    engine = sa.create_engine(url)
-    with engine.begin() as connection:
-        connection.execute(sa.text(f"DROP SCHEMA IF EXISTS {schema} CASCADE"))
-    engine.dispose()
+    with empty_warehouse(request, tmp_path) as settings:
+        yield settings
 
 
 @pytest.fixture(scope="session", name="mlflow_server")

@@ -6,12 +6,16 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Mapping
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
 import pytest
 import sqlalchemy as sa
+
+from forecasting.sections import WarehouseSettings
 
 OPTIONS = {
     "listen_addresses": "127.0.0.1",
@@ -120,3 +124,18 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@contextmanager
+def empty_warehouse(request: pytest.FixtureRequest, folder: Path) -> Iterator[WarehouseSettings]:
+    """By the fixture's parameter: a new SQLite file in the folder, or a new schema of the session's PostgreSQL."""
+    if request.param == "sqlite":
+        yield WarehouseSettings(url=f"sqlite:///{folder / 'warehouse.db'}")
+        return
+    url = request.getfixturevalue("postgres_url")
+    schema = f"test_{uuid.uuid4().hex[:12]}"
+    yield WarehouseSettings.model_validate({"url": url, "schema": schema})
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sa.text(f"DROP SCHEMA IF EXISTS {schema} CASCADE"))
+    engine.dispose()

@@ -19,15 +19,20 @@ from forecasting.sources import demo
 from forecasting.stores.warehouse import Warehouse
 from tests.shops import ROOT, small_shop
 
-# As a worker does it: a process of its own, whose last metrics are sent when it ends.
+# As a worker does it: a process of its own, whose last metrics are sent when it ends; its Airflow is its own too.
 SCRIPT = """
+import shutil
 import sys
 from datetime import UTC, datetime
+from tests.airflow_home import HOME
 from airflow.dag_processing.dagbag import DagBag
+from airflow.utils import db
+db.initdb()
 bag = DagBag("dags")
 for number, name in enumerate(sys.argv[1:]):
     moment = datetime(2026, 9, 1, 0, number, tzinfo=UTC)
     assert bag.dags[name].test(logical_date=moment, run_conf={"cutoff": "2026-06-30"}).state == "success"
+shutil.rmtree(HOME)
 """
 
 
@@ -77,8 +82,7 @@ def run(conf: Path, *dags: str, **environment: str) -> None:
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 
-@pytest.mark.slow
-def test_what_tasks_found_becomes_gauges(tmp_path: Path, airflow_database: None, collector: Collector) -> None:
+def test_what_tasks_found_becomes_gauges(tmp_path: Path, collector: Collector) -> None:
     conf = small_shop(tmp_path)
     settings = configuration.load(conf)
     demo.create(settings)
