@@ -53,10 +53,34 @@ def vocabulary(panel: Panel) -> dict[str, list[str]]:
     return words
 
 
-def build(panel: Panel, rows: Rows, steps: Rows, words: Vocabulary, alone: bool = False) -> Features:
+@dataclass(frozen=True)
+class Kinds:
+    """The vocabulary that a model was trained with, and by attribute each series' place in it: once for many cutoffs.
+
+    codes: (n_series,) each; NaN for a value that the vocabulary does not know, or no such attribute.
+    """
+
+    words: Vocabulary
+    codes: Mapping[str, Vector]
+
+
+def kinds(panel: Panel, words: Vocabulary) -> Kinds:
+    """Of the panel's series, whatever its cutoff."""
+    unknown = np.full(len(panel.series), np.nan, dtype=np.float32)
+    return Kinds(
+        words,
+        {
+            name: _places(panel.series[name], values) if name in panel.series else unknown
+            for name, values in words.items()
+            if name not in panel.known
+        },
+    )
+
+
+def build(panel: Panel, rows: Rows, steps: Rows, kinds: Kinds, alone: bool = False) -> Features:
     """Features of series `rows` (n_rows,) for the periods `steps` (n_rows,) ahead of the panel's cutoff, from 1.
 
-    Sees nothing of `panel` but what was known at its cutoff. `words` is the vocabulary that a model was trained with.
+    Sees nothing of `panel` but what was known at its cutoff; `kinds` of the same series.
     alone: without what is measured on other series too, and without the horizon: for one period ahead.
     """
     used, inverse = np.unique(rows, return_inverse=True)
@@ -73,15 +97,15 @@ def build(panel: Panel, rows: Rows, steps: Rows, words: Vocabulary, alone: bool 
     for name, matrix in _by_step(part, horizon, level[:, None]):
         columns[name] = matrix[inverse, steps - 1]
     columns |= _known(part, inverse, steps)
-    for name, known_values in words.items():
+    for name, known_values in kinds.words.items():
         if name in part.known:
             columns[name] = _places(columns[name], [float(code) for code in known_values])
         else:
-            columns[name] = _codes(part.series, name, known_values)[inverse]
+            columns[name] = kinds.codes[name][rows]
     values = np.empty((len(rows), len(columns)), dtype=np.float32)
     for index, column in enumerate(columns.values()):
         values[:, index] = column
-    categorical = tuple(name for name in columns if name in words)
+    categorical = tuple(name for name in columns if name in kinds.words)
     return Features(values, tuple(columns), categorical, level[inverse])
 
 
@@ -168,13 +192,7 @@ def _known(part: Panel, rows: Rows, steps: Rows) -> dict[str, Vector]:
     return columns
 
 
-def _codes(series: pd.DataFrame, name: str, values: Sequence[str]) -> Vector:
-    """(n_series,) place of each value in the vocabulary; NaN for one that it does not know, or no such attribute."""
-    if name not in series:
-        return np.full(len(series), np.nan, dtype=np.float32)
-    return _places(series[name], values)
-
-
 def _places(found: pd.Series | Vector, values: Sequence[object]) -> Vector:
+    """Of each value in the vocabulary, NaN where it is not in it."""
     codes = pd.Index(list(values)).get_indexer(pd.Index(found)).astype(np.float32)
     return np.where(codes >= 0, codes, np.nan).astype(np.float32)

@@ -18,11 +18,20 @@ NEAR_EVENT = 14
 
 
 def calendar(periods: pd.DatetimeIndex, code: str) -> dict[str, Vector]:
-    """Position of each period in week, month and year: (n_periods,) each."""
-    columns = {"month": periods.month, "week": periods.isocalendar().week}
+    """Position of each period in week (from Monday, 0), month and year (ISO 8601's weeks): (n_periods,) each.
+
+    In whole days, for pandas takes 6 ms for the weeks of a few periods, and a training asks thousands of times.
+    """
+    days = periods.to_numpy().astype("datetime64[D]")
+    months, weekday = days.astype("datetime64[M]"), (days.astype(np.int64) + 3) % 7  # 1970-01-01 was a Thursday
+    thursday = days + (3 - weekday)  # in whose year the week lies
+    columns = {
+        "month": months.astype(np.int64) % 12 + 1,
+        "week": (thursday - thursday.astype("datetime64[Y]").astype("datetime64[D]")).astype(np.int64) // 7 + 1,
+    }
     if code == "D":
-        columns |= {"weekday": periods.day_of_week, "monthday": periods.day}
-    return {name: np.asarray(values, dtype=np.float32) for name, values in columns.items()}
+        columns |= {"weekday": weekday, "monthday": (days - months.astype("datetime64[D]")).astype(np.int64) + 1}
+    return {name: values.astype(np.float32) for name, values in columns.items()}
 
 
 def event_distance(event: Vector) -> tuple[Vector, Vector]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting import features
-from forecasting.data.panel import Matrix, Panel
+from forecasting.data.panel import Panel
 from forecasting.models.base import Forecast
 from forecasting.models.boosting import Boosted, Rows, draw, gather
 from forecasting.models.coldstart import cold_start
@@ -31,47 +31,44 @@ class DirectLightgbm(Boosted):
     def fit(self, panel: Panel, horizon: int) -> Self:
         """Train on rows measured at past cutoffs. Raises ModelError where no past cutoff has a target."""
         words, origins = features.vocabulary(panel), self._origins(panel, horizon)
-        self.train(lambda random: self._rows(panel, horizon, origins, words, random), vocabulary=words, horizon=horizon)
+        kinds = features.kinds(panel, words)
+        self.train(lambda random: self._rows(panel, horizon, origins, kinds, random), vocabulary=words, horizon=horizon)
         return self
 
     def sampled(self, panel: Panel, horizon: int) -> tuple[Rows, Rows]:
         """Rows whose targets lie before the newest whole horizon, and rows measured just before it; for tuning."""
         random, end = np.random.default_rng(self.seed), max(1, len(panel.periods) - horizon)
-        words, known = features.vocabulary(panel), panel.first(end)
-        learnt = self._rows(known, horizon, self._origins(known, horizon), words, random)
-        return learnt, self._rows(panel, horizon, [end], words, random)
+        kinds, known = features.kinds(panel, features.vocabulary(panel)), panel.first(end)
+        learnt = self._rows(known, horizon, self._origins(known, horizon), kinds, random)
+        return learnt, self._rows(panel, horizon, [end], kinds, random)
 
     def _rows(
         self,
         panel: Panel,
         horizon: int,
         origins: Sequence[int],
-        words: features.Vocabulary,
+        kinds: features.Kinds,
         random: np.random.Generator,
     ) -> Rows:
         quota = max(1, self.settings.rows // max(1, len(origins)))
         drawn = [(origin, draw(panel, origin, horizon, quota, random)) for origin in origins]
-        return gather(panel, drawn, lambda known, rows, steps: features.build(known, rows, steps, words))
+        return gather(panel, drawn, lambda known, rows, steps: features.build(known, rows, steps, kinds))
 
     def predict(self, panel: Panel, horizon: int, rows: NDArray[np.intp] | None = None) -> Forecast:
         """Mean forecasts; series without any observation get those of similar series."""
         wanted = np.arange(len(panel.y)) if rows is None else rows
-        batch = max(1, BATCH // horizon)
+        batch, kinds = max(1, BATCH // horizon), features.kinds(panel, self.spec["vocabulary"])
         parts = [
-            self._predict_rows(panel, wanted[start : start + batch], horizon) for start in range(0, len(wanted), batch)
+            self.expected(_ahead(panel, wanted[start : start + batch], horizon, kinds))
+            for start in range(0, len(wanted), batch)
         ]
         mean = np.concatenate(parts).reshape(len(wanted), horizon)
         return cold_start(panel, Forecast.ok(mean), rows)
 
     def explain(self, panel: Panel, horizon: int, rows: NDArray[np.intp]) -> dict[str, NDArray[np.float64]]:
         """(len(rows), horizon) units by group of features: what made the means of these series; they add up to them."""
-        steps = np.tile(np.arange(1, horizon + 1), len(rows))
-        parts = self.parts(features.build(panel, np.repeat(rows, horizon), steps, self.spec["vocabulary"]))
+        parts = self.parts(_ahead(panel, rows, horizon, features.kinds(panel, self.spec["vocabulary"])))
         return {name: values.reshape(len(rows), horizon) for name, values in parts.items()}
-
-    def _predict_rows(self, panel: Panel, rows: NDArray[np.intp], horizon: int) -> Matrix:
-        steps = np.tile(np.arange(1, horizon + 1), len(rows))
-        return self.expected(features.build(panel, np.repeat(rows, horizon), steps, self.spec["vocabulary"]))
 
     def _origins(self, panel: Panel, horizon: int) -> list[int]:
         """Past cutoffs as counts of known periods, back from the newest one that has a whole horizon after it."""
@@ -83,6 +80,12 @@ class DirectLightgbm(Boosted):
             step = min(step, season)  # the newest weeks say most about the next ones
         found = list(range(newest, max(first, 1) - 1, -step))[: self.settings.origins]
         return [origin for origin in found if 0 < origin < periods]
+
+
+def _ahead(panel: Panel, rows: NDArray[np.intp], horizon: int, kinds: features.Kinds) -> features.Features:
+    """A row for each of these series and periods ahead, series by series."""
+    steps = np.tile(np.arange(1, horizon + 1), len(rows))
+    return features.build(panel, np.repeat(rows, horizon), steps, kinds)
 
 
 class MedianLightgbm(DirectLightgbm):

@@ -38,6 +38,7 @@ class Recursive(Boosted):
     def fit(self, panel: Panel, horizon: int) -> Self:
         """Train on every period as the next one. Raises ModelError where there is nothing to learn from."""
         words = features.vocabulary(panel)
+        kinds = features.kinds(panel, words)
         count, season = len(panel.periods), panel.frequency.season
         first = max(1, min(LEAST * season, count // 2), count - PERIODS)
         origins = range(count - 1, first - 1, -1)
@@ -46,21 +47,21 @@ class Recursive(Boosted):
         def sample(random: np.random.Generator) -> Rows:
             drawn = [(origin, draw(panel, origin, 1, quota, random)) for origin in origins]
             return gather(
-                panel, drawn, lambda known, rows, steps: features.build(known, rows, steps, words, alone=True)
+                panel, drawn, lambda known, rows, steps: features.build(known, rows, steps, kinds, alone=True)
             )
 
         paths = int(np.clip(SERIES_A_PATH * MOST_PATHS // max(1, len(panel.y)), 1, MOST_PATHS))
         self.train(sample, vocabulary=words, horizon=horizon, paths=paths)
         newest = [(origin, draw(panel, origin, 1, quota, np.random.default_rng(self.seed))) for origin in origins[:7]]
-        self.spec |= self._spread(panel, newest)
+        self.spec |= self._spread(panel, newest, kinds)
         return self
 
-    def _spread(self, panel: Panel, drawn: list[tuple[int, Pairs]]) -> dict[str, object]:
+    def _spread(self, panel: Panel, drawn: list[tuple[int, Pairs]], kinds: features.Kinds) -> dict[str, object]:
         """How actuals spread around the mean: variance over mean, and whether demand comes in whole units."""
         found, actual = [], []
         for origin, (rows, steps) in drawn:
             if len(rows):
-                built = features.build(panel.first(origin), rows, steps, self.spec["vocabulary"], alone=True)
+                built = features.build(panel.first(origin), rows, steps, kinds, alone=True)
                 found.append(self.expected(built).astype(np.float64))
                 actual.append(panel.y[rows, origin].astype(np.float64))
         if not found:
@@ -89,7 +90,7 @@ class Recursive(Boosted):
             name: np.concatenate([v, np.repeat(v[:, -1:], horizon, axis=1)], axis=1) for name, v in panel.past.items()
         }
         days = panel.frequency.range(panel.periods[0], periods + horizon)
-        names = pd.util.hash_array(panel.unique_ids)
+        names, kinds = pd.util.hash_array(panel.unique_ids), features.kinds(panel, self.spec["vocabulary"])
         every, one = np.arange(count), np.ones(count, dtype=np.intp)
         mean = np.empty((count, horizon), dtype=np.float32)
         for step in range(horizon):
@@ -97,7 +98,7 @@ class Recursive(Boosted):
             now = replace(
                 panel, y=y[:, :end], periods=days[:end], past={name: values[:, :end] for name, values in past.items()}
             )
-            mean[:, step] = self.expected(features.build(now, every, one, self.spec["vocabulary"], alone=True))
+            mean[:, step] = self.expected(features.build(now, every, one, kinds, alone=True))
             y[:, end] = self._drawn(mean[:, step], _uniform(names, self.seed, path, step))
         return mean
 

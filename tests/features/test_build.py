@@ -5,14 +5,23 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pandas as pd
 
 from forecasting import features
+from forecasting.data.panel import Panel
+from forecasting.features.known import calendar
 from tests.panels import panel_of, seasonal_panel
+
+NONE = features.Kinds({}, {})
+
+
+def kinds(panel: Panel) -> features.Kinds:
+    return features.kinds(panel, features.vocabulary(panel))
 
 
 def test_a_row_for_each_series_and_step() -> None:
     panel = seasonal_panel()
-    built = features.build(panel, np.array([0, 0, 3]), np.array([1, 7, 14]), features.vocabulary(panel))
+    built = features.build(panel, np.array([0, 0, 3]), np.array([1, 7, 14]), kinds(panel))
     assert built.values.shape == (3, len(built.names))
     assert built.values[:, built.names.index("horizon")].tolist() == [1, 7, 14]
     assert (built.scale > 0).all()
@@ -21,7 +30,7 @@ def test_a_row_for_each_series_and_step() -> None:
 
 def test_target_side_features_are_those_of_the_target_day() -> None:
     panel = seasonal_panel()
-    built = features.build(panel, np.array([2]), np.array([5]), {})
+    built = features.build(panel, np.array([2]), np.array([5]), NONE)
     target = panel.future(5)[-1]
     row = dict(zip(built.names, built.values[0], strict=True))
     column = len(panel.periods) - 1 + 5
@@ -30,18 +39,29 @@ def test_target_side_features_are_those_of_the_target_day() -> None:
     assert row["price"] == panel.known["price"][2, column]
 
 
+def test_the_calendar_is_that_of_iso_and_of_pandas() -> None:
+    days = pd.date_range("1996-01-01", "2040-12-31")
+    found = calendar(days, "D")
+    expected = {"month": days.month, "week": days.isocalendar().week, "weekday": days.day_of_week, "monthday": days.day}
+    assert list(found) == list(expected)
+    for name, values in expected.items():
+        np.testing.assert_array_equal(found[name], np.asarray(values, dtype=np.float32))
+    assert found["week"][days == "2021-01-03"] == 53  # a Sunday; its week began in 2020
+    assert set(calendar(days, "M")) == {"month", "week"}
+
+
 def test_rows_do_not_depend_on_which_others_are_built() -> None:
     panel = seasonal_panel()
     rows, steps = np.repeat(np.arange(8), 14), np.tile(np.arange(1, 15), 8)
-    whole = features.build(panel, rows, steps, features.vocabulary(panel))
-    some = features.build(panel, rows[30:75], steps[30:75], features.vocabulary(panel))
+    whole = features.build(panel, rows, steps, kinds(panel))
+    some = features.build(panel, rows[30:75], steps[30:75], kinds(panel))
     np.testing.assert_array_equal(whole.values[30:75], some.values)
     np.testing.assert_array_equal(whole.scale[30:75], some.scale)
 
 
 def test_features_relative_to_level_do_not_change_with_the_unit() -> None:
     panel = panel_of([[4.0, 6.0, 5.0, 9.0] * 30, [40.0, 60.0, 50.0, 90.0] * 30])
-    built = features.build(panel, np.array([0, 1]), np.array([3, 3]), {})
+    built = features.build(panel, np.array([0, 1]), np.array([3, 3]), NONE)
     for name in ("mean_7", "trend", "variation", "season_4"):
         small, large = built.values[:, built.names.index(name)]
         assert np.isclose(small, large, rtol=1e-4)
@@ -55,8 +75,8 @@ def test_nothing_after_the_cutoff_is_seen() -> None:
     other = dataclasses.replace(panel, y=spoiled, past={"weather": weather})
     rows, steps = np.repeat(np.arange(8), 14), np.tile(np.arange(1, 15), 8)
     np.testing.assert_array_equal(
-        features.build(panel.first(100), rows, steps, {}).values,
-        features.build(other.first(100), rows, steps, {}).values,
+        features.build(panel.first(100), rows, steps, NONE).values,
+        features.build(other.first(100), rows, steps, NONE).values,
     )
 
 
@@ -65,7 +85,7 @@ def test_codes_of_attributes_do_not_move_when_new_values_appear() -> None:
     words = features.vocabulary(panel)
     assert words["store"] == ["S1", "S2"]
     grown = dataclasses.replace(panel, series=panel.series.assign(store=["S0", *panel.series["store"][1:]]))
-    built = features.build(grown, np.arange(3), np.ones(3, dtype=np.intp), words)
+    built = features.build(grown, np.arange(3), np.ones(3, dtype=np.intp), features.kinds(grown, words))
     codes = built.values[:, built.names.index("store")]
     assert np.isnan(codes[0])
     assert codes[1:].tolist() == [1, 0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -86,10 +87,11 @@ def test_only_so_many_and_none_in_the_first_night(tmp_path: Path) -> None:
     assert found["message"].str.contains("a fallback stands in for").all()
 
 
-@pytest.fixture
-def empty_shelf(tmp_path: Path) -> tuple[configuration.Settings, str]:
-    """A first night of a shop in which one series has nothing on hand or on order, the others have plenty."""
-    settings = configuration.load(small_shop(tmp_path, train__models=["seasonal_mean"], train__blend=False))
+@pytest.fixture(scope="module")
+def first_night(tmp_path_factory: pytest.TempPathFactory) -> tuple[configuration.Settings, str]:
+    """Of a shop in which one series has nothing on hand or on order, the others have plenty."""
+    path = small_shop(tmp_path_factory.mktemp("shop"), train__models=["seasonal_mean"], train__blend=False)
+    settings = configuration.load(path)
     tonight(settings)
     engine = sa.create_engine(settings.sources["shop"].url)
     with engine.begin() as connection:
@@ -100,6 +102,15 @@ def empty_shelf(tmp_path: Path) -> tuple[configuration.Settings, str]:
     engine.dispose()
     night(settings, FIRST, "first")
     return settings, f"{sku}_{shop}"
+
+
+@pytest.fixture
+def empty_shelf(first_night: tuple[configuration.Settings, str], tmp_path: Path) -> tuple[configuration.Settings, str]:
+    """The same, with tables of the test's own."""
+    settings, name = first_night
+    shutil.copy(settings.warehouse.url.removeprefix("sqlite:///"), tmp_path / "warehouse.db")
+    own = settings.warehouse.model_copy(update={"url": f"sqlite:///{tmp_path}/warehouse.db"})
+    return settings.model_copy(update={"warehouse": own}), name
 
 
 def found(settings: configuration.Settings) -> pd.DataFrame:
