@@ -93,7 +93,8 @@ def cutoff_param() -> Param:
 
 def training_params() -> dict[str, Param]:
     """The form of `train`."""
-    models = list(section("train").get("models", ["seasonal_naive", "seasonal_mean", "lightgbm", "arima"]))
+    usual = ["seasonal_naive", "seasonal_mean", "lightgbm", "arima", "ets", "theta"]
+    models = list(section("train").get("models", usual))
     return {
         "force": Param(False, type="boolean", title="Train now", description="Train whatever the champion's age."),
         "models": Param(

@@ -176,7 +176,9 @@ class TuningSettings(Section):
 class ArimaSettings(Section):
     """`[train.arima]`."""
 
-    max_series: Count = Field(150, description="series fitted at most; with more, the finest level that fits")
+    max_series: Count = Field(
+        150, description="series fitted at most, ETS and Theta ten times as many; with more, the finest level that fits"
+    )
     seconds: float = Field(60, gt=0, description="time for one fit of all series; the rest gets the first order")
     history: Count = Field(400, description="newest periods used")
 
@@ -202,7 +204,7 @@ class TrainSettings(Section):
     every_days: Count = Field(7, description="days from one training to the next, whether it was promoted or not")
     force: bool = Field(False, description="train now, whatever the champion's age")
     models: tuple[str, ...] = Field(
-        ("seasonal_naive", "seasonal_mean", "lightgbm", "arima"),
+        ("seasonal_naive", "seasonal_mean", "lightgbm", "arima", "ets", "theta"),
         min_length=1,
         description="candidates by name; seasonal_naive is scored beside them anyway",
     )

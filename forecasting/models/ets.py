@@ -50,7 +50,7 @@ class Ets(Smoothed):
         for form in {fit.form for fit in fits}:
             mine = [number for number, fit in enumerate(fits) if fit.form == form]
             given = weights([fits[number] for number in mine])
-            state = smoothing.smooth(y[mine], form, given, warm[mine], window)
+            state = smoothing.tamed(y[mine], form, given, warm[mine], window)
             mean[mine] = smoothing.extend(form, given, state, horizon)
         return mean
 

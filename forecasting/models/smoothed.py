@@ -22,6 +22,7 @@ from forecasting.sections import ArimaSettings
 from forecasting.settings import Settings
 
 LEAST = 10  # observations
+CHEAPER = 10  # times as many series as ARIMA: 4 ms each for 120 weeks, since they are smoothed side by side
 PENALTY = 2.0  # of a parameter, as in AIC
 SEASONS = 4  # at most, that the first states are measured on
 
@@ -76,7 +77,7 @@ class Smoothed(ABC):
 
     def fit(self, panel: Panel, horizon: int) -> Self:  # noqa: ARG002 (all models are fitted alike)
         """Choose the level, then each group's model, with the covariates known ahead where they lower the score."""
-        level = finest(panel, self.settings.max_series)
+        level = finest(panel, CHEAPER * self.settings.max_series)
         groups = gather(panel, level, self.settings.history, 0)
         seen = np.isfinite(groups.y)
         scale = np.where(seen, np.abs(groups.y), 0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)

@@ -18,6 +18,7 @@ ALPHA = (0.02, 0.05, 0.1, 0.2, 0.35, 0.55, 0.8, 0.98)
 BETA, PHI = (0.02, 0.1, 0.3), (0.9, 0.97)
 GAMMA = (0.01, 0.05, 0.15, 0.4)
 REFINE = (1.6, 1.2, 1.06)  # steps around the best of the grid, in odds of the parameter
+TAMED = 2.0  # standard errors
 LEAST, MOST = 1e-4, 0.9999  # of a smoothing parameter
 SEASON_RANGE = (0.02, 20.0)  # of a multiplicative season
 FLOOR = 0.05  # least level that a multiplicative season works on
@@ -89,11 +90,25 @@ def first_states(y: Vector, form: Form, window: int) -> tuple[NDArray[np.intp], 
     return start, level, np.take_along_axis(season, (np.arange(form.season) - start[:, None]) % form.season, axis=1)
 
 
-def smooth(y: Vector, form: Form, weights: Weights, warm: NDArray[np.intp], window: int) -> State:
+def tamed(y: Vector, form: Form, weights: Weights, warm: NDArray[np.intp], window: int) -> State:
+    """`smooth` with k = 1, where no period counts for more than TAMED standard errors of a step ahead.
+
+    So one large order does not lift the periods after it. Gelper, Fried and Croux (2010), Robust forecasting with
+    exponential and Holt-Winters smoothing; here with the weights as they were found without it.
+    """
+    plain = smooth(y, form, weights, warm, window)
+    spread = np.sqrt(plain.errors / np.maximum(plain.count, 1))
+    return smooth(y, form, weights, warm, window, np.where(plain.count > 0, TAMED * spread, np.inf))
+
+
+def smooth(
+    y: Vector, form: Form, weights: Weights, warm: NDArray[np.intp], window: int, limit: Vector | None = None
+) -> State:
     """Run the recursion over (n_series, n_periods) for k sets of weights a series.
 
     warm: (n_series,) periods from each start on whose errors do not count, so that forms with more first states have
-    no advantage. window: periods that the first states are measured on.
+    no advantage. window: periods that the first states are measured on. limit: (n_series, 1), the largest error that
+    level, trend and season follow.
     """
     shape = np.broadcast_shapes(*(value.shape for value in vars(weights).values()), (len(y), 1))
     start, first, places = first_states(y, form, window)
@@ -111,11 +126,16 @@ def smooth(y: Vector, form: Form, weights: Weights, warm: NDArray[np.intp], wind
         if form.multiplicative:
             base = np.maximum(base, FLOOR)
             error = np.where(on, filled[:, period][:, None] - base * season[place], 0)
+            if limit is not None:
+                error = np.clip(error, -limit, limit)
             level = np.where(on, base + alpha * error / season[place], level)
             moved = error / season[place]
             season[place] = np.clip(season[place] + weights.gamma * error / base, *SEASON_RANGE)
         else:
-            error = moved = np.where(on, filled[:, period][:, None] - base - season[place], 0)
+            error = np.where(on, filled[:, period][:, None] - base - season[place], 0)
+            if limit is not None:
+                error = np.clip(error, -limit, limit)
+            moved = error
             level = np.where(on, base + alpha * error, level)
             if form.season:
                 season[place] += weights.gamma * error

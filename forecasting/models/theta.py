@@ -54,7 +54,7 @@ class Theta(Smoothed):
         index = np.where(given, indices(y, season), 1.0)
         adjusted = divide(y, index[:, np.arange(y.shape[1]) % season])
         found = weights(fits)
-        level = smoothing.smooth(adjusted, Form(), found, warm, window).level
+        level = smoothing.tamed(adjusted, Form(), found, warm, window).level
         drift = slope(adjusted)[:, None] / 2 * steps(found.alpha, np.isfinite(adjusted).sum(axis=1)[:, None], horizon)
         ahead = (y.shape[1] + np.arange(horizon)) % season
         return (level + drift) * index[:, ahead]

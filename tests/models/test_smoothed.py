@@ -12,7 +12,7 @@ import pytest
 
 from forecasting.data.frequency import Frequency
 from forecasting.errors import ModelError
-from forecasting.models import effects
+from forecasting.models import effects, smoothed, smoothing
 from forecasting.models.ets import Ets, forms
 from forecasting.models.naive import SeasonalMean
 from forecasting.models.smoothed import Smoothed
@@ -117,6 +117,26 @@ def test_the_week_goes_on(model: type[Smoothed]) -> None:
 
 
 @both
+def test_one_large_order_lifts_the_days_after_it_less_than_it_would(
+    model: type[Smoothed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = noisy(np.full(DAYS, 20.0))
+    order = usual.copy()
+    order[-2] = 400.0
+    panel = panel_of([list(usual), list(order)])
+    fitted = model().fit(panel, 7)
+
+    def lift() -> float:
+        without, after = fitted.predict(panel, 7).mean.mean(axis=1)
+        assert without == pytest.approx(20, rel=0.15)
+        return float(after - without)
+
+    tamed = lift()
+    monkeypatch.setattr(smoothing, "TAMED", 1e9)
+    assert 0 < tamed < 0.75 * lift()
+
+
+@both
 def test_the_year_of_weekly_sales_goes_on(model: type[Smoothed]) -> None:
     weeks = np.arange(170)
     row = noisy(100 + 60 * np.sin(2 * np.pi * weeks / 52), count=170)
@@ -126,7 +146,8 @@ def test_the_year_of_weekly_sales_goes_on(model: type[Smoothed]) -> None:
 
 
 @both
-def test_groups_are_shared_by_recent_demand_and_add_up(model: type[Smoothed]) -> None:
+def test_groups_are_shared_by_recent_demand_and_add_up(model: type[Smoothed], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(smoothed, "CHEAPER", 1)
     panel = shops([list(noisy(30, 1)), list(noisy(10, 2)), list(noisy(5, 3)), [0.0] * DAYS], levels=("state",))
     fitted = model(ArimaSettings(max_series=2)).fit(panel, 7)
     assert (fitted.level, set(fitted.groups)) == ("state", {"X", "Y"})
