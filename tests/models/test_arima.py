@@ -92,6 +92,19 @@ def test_it_follows_the_year_of_weekly_sales() -> None:
     assert np.abs(mean - row[147:]).mean() / row[147:].mean() < 0.15
 
 
+def test_a_peak_of_the_year_comes_again_where_weeks_are_alike_from_year_to_year() -> None:
+    weeks = np.arange(160)
+    row = noisy(100 * np.where(weeks % 52 >= 50, 3.0, 1.0), count=160)  # two weeks of the year sell three times as much
+    known = panel_of([list(row)], "2022-01-03", "W-MON").first(152)
+    model = Arima().fit(known, 8)
+    fitted = model.groups["A"]
+    assert fitted is not None
+    assert fitted.order.seasonal == (0, 1, 0, 52)
+    usual, peak = np.split(model.predict(known, 8).mean[0][[0, 1, 4, 5, 6, 7, 2, 3]], [6])
+    assert usual.mean() == pytest.approx(100, rel=0.15)
+    assert peak.mean() == pytest.approx(300, rel=0.15)
+
+
 def test_a_series_that_never_changed_goes_on_as_it_was() -> None:
     panel = panel_of([[4.0] * 40, [0.0] * 40])
     forecast = Arima().fit(panel, 3).predict(panel, 3)
@@ -110,7 +123,9 @@ def test_a_later_cutoff_uses_the_parameters_as_fitted_on_the_new_data() -> None:
     assert later.mean() > 30
 
 
-@pytest.mark.parametrize(("code", "count", "expected"), [("D", 9, 0), ("D", 20, 3), ("D", 70, 6), ("W-MON", 60, 3)])
+@pytest.mark.parametrize(
+    ("code", "count", "expected"), [("D", 9, 0), ("D", 20, 3), ("D", 70, 6), ("W-MON", 60, 3), ("W-MON", 110, 6)]
+)
 def test_candidates_are_few_and_need_ten_observations(code: str, count: int, expected: int) -> None:
     assert len(candidates(Frequency(code), count)) == expected
 
