@@ -177,7 +177,7 @@ class ArimaSettings(Section):
     """`[train.arima]`."""
 
     max_series: Count = Field(
-        150, description="series fitted at most, ETS and Theta ten times as many; with more, the finest level that fits"
+        400, description="series fitted at most, four times as many by ETS and Theta; else the finest level that fits"
     )
     seconds: float = Field(60, gt=0, description="time for one fit of all series; the rest gets the first order")
     history: Count = Field(400, description="newest periods used")

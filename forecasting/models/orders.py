@@ -78,7 +78,7 @@ def least_squares(y: Vector, exog: Vector | None, order: Order) -> LeastSquares:
     if len(start):
         found = leastsq(
             lambda free: regress(most * np.tanh(free))[0], np.arctanh(start / most),
-            xtol=CLOSE, ftol=CLOSE / 10, factor=FIRST_STEP,
+            xtol=CLOSE, ftol=CLOSE / 10, factor=FIRST_STEP, full_output=True,
         )  # fmt: skip
         theta = most * np.tanh(found[0])
     errors, beta, left = regress(theta)

@@ -132,14 +132,28 @@ def test_candidates_are_few_and_need_ten_observations(code: str, count: int, exp
 
 def test_a_year_of_months_that_is_hardly_there_is_not_differenced() -> None:
     frequency = Frequency("M")
-    assert {order.seasonal[:3] for order in candidates(frequency, 40)} == {(0, 1, 1)}
-    assert {order.seasonal[:3] for order in candidates(frequency, 40, strong=False)} == {(1, 0, 0), (0, 0, 0)}
+    now_and_then = [
+        {order.seasonal[:3] for order in candidates(frequency, 40, strong, steady=False)} for strong in (True, False)
+    ]
+    assert now_and_then == [{(0, 1, 1)}, {(1, 0, 0), (0, 0, 0)}]
     months = pd.date_range("2020-01-01", periods=60, freq="MS").to_numpy().astype("datetime64[D]")
-    year = 50 + 40 * np.sin(2 * np.pi * np.arange(60) / 12)
-    for level, differences in ((year, 1), (50, 0)):
+    year = 50 + 45 * np.sin(2 * np.pi * np.arange(60) / 12)
+    for level, differences in ((np.where(year > 8, year, 0), 1), (0.5, 0)):
         found = search(Facts(noisy(level, count=60), months, frequency, {}))
         assert found is not None
         assert found.order.seasonal[1] == differences
+
+
+def test_the_level_of_months_drifts_where_there_is_demand_at_all_times() -> None:
+    frequency = Frequency("M")
+    assert {order.order[1] for order in candidates(frequency, 40, steady=True)} == {1}
+    assert 0 in {order.order[1] for order in candidates(frequency, 40, steady=False)}
+    months = pd.date_range("2018-01-01", periods=84, freq="MS")
+    row = noisy(np.linspace(50, 150, 84) * (1 + 0.3 * np.sin(2 * np.pi * np.arange(84) / 12)), count=84)
+    known = panel_of([list(row)], "2018-01-01", "M").first(72)
+    assert known.periods[-1] == months[71]
+    mean = Arima().fit(known, 12).predict(known, 12).mean[0]
+    assert np.abs(mean - row[72:]).mean() / row[72:].mean() < 0.12
 
 
 def test_a_week_is_differenced_only_where_it_is_strong() -> None:
