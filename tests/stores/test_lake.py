@@ -1,5 +1,6 @@
 """The lake: what a snapshot holds, when a new one comes, and files of which nobody sees half."""
 
+import mmap
 import socket
 import subprocess
 import sys
@@ -307,11 +308,18 @@ def test_a_panel_comes_back_whole(lake: Lake, frequency: str):
     same(lake.read_panel(panel.cutoff, panel.snapshot), panel)
 
 
+def is_mapped(array: object) -> bool:
+    """Whether its numbers lie in a file."""
+    while isinstance(array, np.ndarray):
+        array = array.base
+    return isinstance(array, mmap.mmap)
+
+
 def test_a_panel_is_mapped_and_outlives_its_replacement(lake: Lake, tmp_path: Path):
     panel = seasonal_panel()
     place = Path(lake.write_panel(panel))
     mapped = lake.read_panel(panel.cutoff)
-    assert isinstance(mapped.y, np.memmap)
+    assert is_mapped(mapped.y)
     before = sorted((path, path.stat().st_mtime_ns) for path in place.rglob("*"))
     lake.write_panel(panel)
     assert sorted((path, path.stat().st_mtime_ns) for path in place.rglob("*")) == before
@@ -330,7 +338,7 @@ def test_a_panel_comes_back_with_its_totals_mapped(lake: Lake):
     found = lake.read_panel(panel.cutoff)
     same(found, panel)
     same_numbers(found, panel)
-    assert isinstance(found.totals["store"].units.base, np.memmap)
+    assert is_mapped(found.totals["store"].units)
 
 
 def test_a_table_in_pieces_is_the_table(lake: Lake, monkeypatch: pytest.MonkeyPatch):
