@@ -17,9 +17,8 @@ from tests.documents import ROOT, Page
 
 def shape(text: str) -> list[str]:
     """Lines without what differs from machine to machine: numbers, run ids, and which models won."""
-    text = re.sub(
-        r"blend\(\S+\)|lightgbm|arima|seasonal_mean|seasonal_naive,|seasonal_naive$", "MODEL", text, flags=re.M
-    )
+    names = r"blend\(\S+\)|\b(?:lightgbm|arima|ets|theta|seasonal_mean)\b|seasonal_naive,|seasonal_naive$"
+    text = re.sub(names, "MODEL", text, flags=re.M)
     text = re.sub(r"cli__\S+", "RUN", text)
     return [" ".join(re.sub(r"[\d.,]*\d", "#", line).split()) for line in text.strip().splitlines()]
 
