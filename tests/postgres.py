@@ -132,10 +132,16 @@ def empty_warehouse(request: pytest.FixtureRequest, folder: Path) -> Iterator[Wa
     if request.param == "sqlite":
         yield WarehouseSettings(url=f"sqlite:///{folder / 'warehouse.db'}")
         return
-    url = request.getfixturevalue("postgres_url")
+    with own_schema(request.getfixturevalue("postgres_url")) as settings:
+        yield settings
+
+
+@contextmanager
+def own_schema(url: str) -> Iterator[WarehouseSettings]:
+    """A warehouse in a schema of its own, which goes away."""
     schema = f"test_{uuid.uuid4().hex[:12]}"
     yield WarehouseSettings.model_validate({"url": url, "schema": schema})
     engine = sa.create_engine(url)
     with engine.begin() as connection:
-        connection.execute(sa.text(f"DROP SCHEMA IF EXISTS {schema} CASCADE"))
+        connection.execute(sa.schema.DropSchema(schema, cascade=True, if_exists=True))
     engine.dispose()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -63,18 +64,16 @@ class Kinds:
     words: Vocabulary
     codes: Mapping[str, Vector]
 
-
-def kinds(panel: Panel, words: Vocabulary) -> Kinds:
-    """Of the panel's series, whatever its cutoff."""
-    unknown = np.full(len(panel.series), np.nan, dtype=np.float32)
-    return Kinds(
-        words,
-        {
+    @classmethod
+    def of(cls, panel: Panel, words: Vocabulary) -> Self:
+        """Of the panel's series, whatever its cutoff."""
+        unknown = np.full(len(panel.series), np.nan, dtype=np.float32)
+        codes = {
             name: _places(panel.series[name], values) if name in panel.series else unknown
             for name, values in words.items()
             if name not in panel.known
-        },
-    )
+        }
+        return cls(words, codes)
 
 
 def build(panel: Panel, rows: Rows, steps: Rows, kinds: Kinds, alone: bool = False) -> Features:

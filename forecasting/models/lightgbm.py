@@ -31,14 +31,14 @@ class DirectLightgbm(Boosted):
     def fit(self, panel: Panel, horizon: int) -> Self:
         """Train on rows measured at past cutoffs. Raises ModelError where no past cutoff has a target."""
         words, origins = features.vocabulary(panel), self._origins(panel, horizon)
-        kinds = features.kinds(panel, words)
+        kinds = features.Kinds.of(panel, words)
         self.train(lambda random: self._rows(panel, horizon, origins, kinds, random), vocabulary=words, horizon=horizon)
         return self
 
     def sampled(self, panel: Panel, horizon: int) -> tuple[Rows, Rows]:
         """Rows whose targets lie before the newest whole horizon, and rows measured just before it; for tuning."""
         random, end = np.random.default_rng(self.seed), max(1, len(panel.periods) - horizon)
-        kinds, known = features.kinds(panel, features.vocabulary(panel)), panel.first(end)
+        kinds, known = features.Kinds.of(panel, features.vocabulary(panel)), panel.first(end)
         learnt = self._rows(known, horizon, self._origins(known, horizon), kinds, random)
         return learnt, self._rows(panel, horizon, [end], kinds, random)
 
@@ -57,7 +57,7 @@ class DirectLightgbm(Boosted):
     def predict(self, panel: Panel, horizon: int, rows: NDArray[np.intp] | None = None) -> Forecast:
         """Mean forecasts; series without any observation get those of similar series."""
         wanted = np.arange(len(panel.y)) if rows is None else rows
-        batch, kinds = max(1, BATCH // horizon), features.kinds(panel, self.spec["vocabulary"])
+        batch, kinds = max(1, BATCH // horizon), features.Kinds.of(panel, self.spec["vocabulary"])
         parts = [
             self.expected(_ahead(panel, wanted[start : start + batch], horizon, kinds))
             for start in range(0, len(wanted), batch)
@@ -67,7 +67,7 @@ class DirectLightgbm(Boosted):
 
     def explain(self, panel: Panel, horizon: int, rows: NDArray[np.intp]) -> dict[str, NDArray[np.float64]]:
         """(len(rows), horizon) units by group of features: what made the means of these series; they add up to them."""
-        parts = self.parts(_ahead(panel, rows, horizon, features.kinds(panel, self.spec["vocabulary"])))
+        parts = self.parts(_ahead(panel, rows, horizon, features.Kinds.of(panel, self.spec["vocabulary"])))
         return {name: values.reshape(len(rows), horizon) for name, values in parts.items()}
 
     def _origins(self, panel: Panel, horizon: int) -> list[int]:

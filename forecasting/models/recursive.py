@@ -38,7 +38,7 @@ class Recursive(Boosted):
     def fit(self, panel: Panel, horizon: int) -> Self:
         """Train on every period as the next one. Raises ModelError where there is nothing to learn from."""
         words = features.vocabulary(panel)
-        kinds = features.kinds(panel, words)
+        kinds = features.Kinds.of(panel, words)
         count, season = len(panel.periods), panel.frequency.season
         first = max(1, min(LEAST * season, count // 2), count - PERIODS)
         origins = range(count - 1, first - 1, -1)
@@ -90,7 +90,7 @@ class Recursive(Boosted):
             name: np.concatenate([v, np.repeat(v[:, -1:], horizon, axis=1)], axis=1) for name, v in panel.past.items()
         }
         days = panel.frequency.range(panel.periods[0], periods + horizon)
-        names, kinds = pd.util.hash_array(panel.unique_ids), features.kinds(panel, self.spec["vocabulary"])
+        names, kinds = pd.util.hash_array(panel.unique_ids), features.Kinds.of(panel, self.spec["vocabulary"])
         every, one = np.arange(count), np.ones(count, dtype=np.intp)
         mean = np.empty((count, horizon), dtype=np.float32)
         for step in range(horizon):

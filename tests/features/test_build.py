@@ -16,7 +16,7 @@ NONE = features.Kinds({}, {})
 
 
 def kinds(panel: Panel) -> features.Kinds:
-    return features.kinds(panel, features.vocabulary(panel))
+    return features.Kinds.of(panel, features.vocabulary(panel))
 
 
 def test_a_row_for_each_series_and_step() -> None:
@@ -85,7 +85,7 @@ def test_codes_of_attributes_do_not_move_when_new_values_appear() -> None:
     words = features.vocabulary(panel)
     assert words["store"] == ["S1", "S2"]
     grown = dataclasses.replace(panel, series=panel.series.assign(store=["S0", *panel.series["store"][1:]]))
-    built = features.build(grown, np.arange(3), np.ones(3, dtype=np.intp), features.kinds(grown, words))
+    built = features.build(grown, np.arange(3), np.ones(3, dtype=np.intp), features.Kinds.of(grown, words))
     codes = built.values[:, built.names.index("store")]
     assert np.isnan(codes[0])
     assert codes[1:].tolist() == [1, 0]

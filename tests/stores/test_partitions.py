@@ -2,7 +2,6 @@
 
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from datetime import date
 
@@ -15,6 +14,7 @@ from forecasting.errors import StoreError
 from forecasting.sections import WarehouseSettings
 from forecasting.stores.changes import Change, Stream
 from forecasting.stores.warehouse import Warehouse
+from tests.postgres import own_schema
 from tests.stores.test_warehouse import CUTOFF, forecasts
 
 SERIES = {mean: tuple(f"s{i}" for i in range(50 + 10 * mean)) for mean in (1, 2, 3)}
@@ -22,12 +22,8 @@ SERIES = {mean: tuple(f"s{i}" for i in range(50 + 10 * mean)) for mean in (1, 2,
 
 @pytest.fixture
 def settings(postgres_url: str) -> Iterator[WarehouseSettings]:
-    schema = f"test_{uuid.uuid4().hex[:12]}"
-    yield WarehouseSettings.model_validate({"url": postgres_url, "schema": schema})
-    engine = sa.create_engine(postgres_url)
-    with engine.begin() as connection:
-        connection.execute(sa.text(f"DROP SCHEMA IF EXISTS {schema} CASCADE"))
-    engine.dispose()
+    with own_schema(postgres_url) as own:
+        yield own
 
 
 def reader(settings: WarehouseSettings, **options: str) -> sa.Connection:
