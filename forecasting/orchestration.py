@@ -24,6 +24,7 @@ from forecasting import lineage, telemetry
 from forecasting.clock import catch_up, clock, conf_path, section, zone
 from forecasting.connections import load
 from forecasting.errors import CutoffError, DataQualityError, PlanningError, PublishError, SettingsError, TableError
+from forecasting.sections import TrainSettings
 
 if TYPE_CHECKING:
     from forecasting.settings import Settings
@@ -93,8 +94,7 @@ def cutoff_param() -> Param:
 
 def training_params() -> dict[str, Param]:
     """The form of `train`."""
-    usual = ["seasonal_naive", "seasonal_mean", "lightgbm", "arima", "ets", "theta"]
-    models = list(section("train").get("models", usual))
+    models = list(section("train").get("models", TrainSettings.model_fields["models"].default))
     return {
         "force": Param(False, type="boolean", title="Train now", description="Train whatever the champion's age."),
         "models": Param(
