@@ -120,6 +120,6 @@ def out_of_stock(stock: pd.DataFrame, grid: Grid, daily: bool) -> Positions:
     periods = len(grid.periods)
     inside = (columns >= 0) & (columns < periods)
     cells, count = np.unique(rows[inside] * periods + columns[inside], return_counts=True)
-    needed = {"D": 1, "W": 4, "M": 15}[grid.frequency.code[0]] if daily else 1
+    needed = grid.frequency.half_days if daily else 1
     found: Positions = cells[count >= needed]
     return found

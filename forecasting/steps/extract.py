@@ -36,7 +36,6 @@ from forecasting.stores.warehouse import Warehouse
 KEPT_OF_STOPPED = 1_000
 LONG = ("sales", "prices")  # tables with a row a series and day, or nearly
 PART = 500_000  # rows that are screened at once
-GAPS = {"D": 7, "W": 14, "M": 62}  # days that a shop may be closed, by frequency, before its sales have ended
 log = logging.getLogger(__name__)
 Tell = Callable[[str], None]
 
@@ -120,7 +119,7 @@ def _read_sales(settings: Settings, night: _Night, known: Known, since: date | N
     if rules.future_days is not None:
         later = source.read(known.future_from.date() + timedelta(days=1), None)
         days = days_of(later["ds"])
-        gap = GAPS[settings.panel.frequency[0]]
+        gap = Frequency(settings.panel.frequency).gap_days
         newest = goes_on_until(days_of(raw["ds"]), days, known.future_from.date(), gap)
         known = replace(known, newest=newest)
         # Without a day a row came with the first reading too, unless it looks like a later one, as 2026-13-01 does.
