@@ -65,6 +65,11 @@ class SalesTable(SourceTable):
     grain: Literal["transactions", "periods"] = Field(
         "periods", description="transactions: any number of rows a day, summed; periods: one row a series and period"
     )
+    label: Literal["auto", "start", "end", "parts"] = Field(
+        "auto",
+        description="grain periods, weeks or longer: the day that names a period, its first or its last; parts: rows "
+        "are parts of a period and are summed; auto: as the rows show",
+    )
     returns: Literal["net", "drop", "quarantine"] = Field(
         "net", description="negative quantities: subtracted from the day, left out, or quarantined"
     )

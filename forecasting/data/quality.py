@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forecasting.data.convert import days, filled, flags, numbers, texts
+from forecasting.data.labels import Labels
 from forecasting.data.schema import Table
 from forecasting.data.sieve import Mask, Reasons, Rows, Screened, Sieve, say, short, together
 from forecasting.sections import SalesTable, Screen
@@ -28,12 +29,14 @@ class Known:
     """What a night knows beside the rows: the cutoff, and the keys that items and stores list (None = no such table).
 
     newest: last day that is over, although it lies after the cutoff (backfills); rows up to it are no future.
+    labels: how ready weeks, months or quarters name their period, where that is longer than a day.
     """
 
     cutoff: date
     items: frozenset[str] | None = None
     stores: frozenset[str] | None = None
     newest: date | None = None
+    labels: Labels | None = None
 
     @property
     def future_from(self) -> pd.Timestamp:
@@ -84,6 +87,8 @@ def screen_sales(raw: pd.DataFrame, table: SalesTable, rules: Screen, known: Kno
     if table.grain == "transactions":
         _drop_delivered_again(sieve, typed)
     _drop_duplicates(sieve, typed, table)
+    if known.labels is not None and known.labels.name != "parts":
+        sieve.drop("duplicate", *known.labels.repeated(typed, sieve.open))
     return sieve.result(typed)
 
 

@@ -15,7 +15,7 @@ from forecasting.evaluation import drift, drift_demand, drift_inputs
 from forecasting.evaluation.drift import Finding, Values
 from forecasting.evaluation.drift_recent import Recent, weighted
 from forecasting.settings import Settings
-from forecasting.steps.run import Run, record, whole_periods
+from forecasting.steps.run import Run, night_of, record
 from forecasting.stores.lake import Lake
 from forecasting.stores.warehouse import Warehouse
 
@@ -29,11 +29,12 @@ def detect(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) ->
 
     Returns cutoff, measured, drifted (how many) and message; nothing is measured where `drift.enabled` is false.
     """
-    cutoff = whole_periods(settings, cutoff)
+    night = night_of(settings, cutoff)
+    cutoff = night.cutoff
     if not settings.drift.enabled:
         tell("drift.enabled is false")
         return {"cutoff": cutoff.isoformat(), "measured": 0, "drifted": 0, "message": ""}
-    with record(settings, run, "drift", cutoff) as outcome:
+    with record(settings, run, "drift", night) as outcome:
         warehouse, panel = Warehouse(settings.warehouse), Lake(settings.lake).read_panel(cutoff)
         outcome.snapshot = panel.snapshot
         recent = Recent.of(panel, settings.drift.window)
