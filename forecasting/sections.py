@@ -146,7 +146,9 @@ class Screen(Section):
 class PanelSettings(Section):
     """`[panel]`: the matrix of series by periods that every model sees."""
 
-    frequency: str = Field("D", description="D, W-MON..W-SUN (the day that a week starts on) or M")
+    frequency: str = Field(
+        "D", description="D, W-MON..W-SUN (the day that a week starts on; pandas names its last), M, Q or H"
+    )
     horizon: Count = Field(28, description="periods ahead")
     universe: Literal["sales", "cross"] = Field("sales", description="series: pairs ever sold, or all items x stores")
     unique_id: str = Field("{item}_{store}", description="format of a series' name; `{item}` where there is no store")

@@ -34,7 +34,7 @@ def build_panel(
     scratch = scratch or Scratch()
     frequency = Frequency.parse(settings.panel.frequency)
     last = frequency.last_complete(cutoff)
-    end = pd.Timestamp(frequency.end(last))
+    end = frequency.newest_label(frequency.end(last))
     pairs = Pairs()
     for rows in pieces(tables["sales"]):
         pairs.add(rows[rows["ds"] <= end])

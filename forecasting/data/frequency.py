@@ -19,6 +19,12 @@ DAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 ALLOWED = "D (days), W-MON..W-SUN (weeks, by the day that they begin on), M (months), Q (quarters) and H (hours)"
 
 
+PANDAS = {"W": "W-MON", "MS": "M", "ME": "M", "BM": "M", "BME": "M", "BMS": "M", "QS": "Q", "QE": "Q", "BQ": "Q"} | {
+    "Q": "Q", "B": "D", "C": "D", "D": "D", "H": "H", "M": "M", "BH": "H", "60MIN": "H", "1H": "H", "1D": "D",
+    "7D": "W-MON",
+}  # fmt: skip
+
+
 class _Constants(NamedTuple):
     """What a kind of period determines, in periods where nothing else is said; see the properties of Frequency."""
 
@@ -82,9 +88,14 @@ class Frequency:
 
     @classmethod
     def parse(cls, code: str) -> Frequency:
-        """Check the code. Raises ValueError naming what is allowed."""
-        if not re.fullmatch(rf"D|M|W-({'|'.join(DAYS)})", code):
-            raise ValueError(f"frequency {code!r}: allowed are D (days), W-MON..W-SUN (weeks by first day), M (months)")
+        """Check the code. Raises ValueError naming what is allowed, and what to write for a code of pandas."""
+        if not re.fullmatch(rf"D|M|Q|H|W-({'|'.join(DAYS)})", code):
+            hint = PANDAS.get(code.upper().split("-")[0])
+            told = f" For {code} of pandas write {hint}." if hint else ""
+            raise ValueError(
+                f"frequency {code!r}: allowed are {ALLOWED}.{told} Weeks of pandas are named by their last day: those "
+                "that end on Sunday, W-SUN there, are W-MON here."
+            )
         return cls(code)
 
     @property
@@ -200,6 +211,11 @@ class Frequency:
     def cycle_days(self) -> float:
         """Days of the cycle that ARIMA's Fourier terms follow: the month of days, the week of hours, else the year."""
         return self._constants.cycle_days
+
+    @property
+    def a_day(self) -> int:
+        """Periods of a day where they are shorter than one: 24 hours; else 1."""
+        return 24 if self.code == "H" else 1
 
     def starts(self, days: pd.DatetimeIndex | NDArray[np.datetime64]) -> pd.DatetimeIndex:
         """First day of the period that each day lies in; the full hour for hours."""

@@ -165,6 +165,9 @@ def _by_step(part: Panel, horizon: int, level: Matrix) -> Iterator[tuple[str, Ma
     frequency = part.frequency
     for seasons in frequency.seasons:
         yield f"season_{seasons}", history.same_season(part.y, horizon, frequency.season, seasons) / level
+    for cycle in frequency.cycles[:-1]:
+        for seasons in (1, 7):
+            yield f"cycle_{cycle}_{seasons}", history.same_season(part.y, horizon, cycle, seasons) / level
     if frequency.code == "D":
         yield "last_year", history.last_year(part.y, horizon, frequency.year, around=3) / level
         before = history.window_mean(part.y, frequency.windows[1], end=frequency.year)

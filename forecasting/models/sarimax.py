@@ -108,7 +108,11 @@ def candidates(frequency: Frequency, observed: int, strong: bool = True, steady:
         month = 2 if observed >= MONTHS else 0
         ways = ((1, 0, 1, season), (0, 0, 0, 0), *(((0, 1, 1, season),) if strong else ()))
         return [Order(order, seasonal, month) for seasonal in ways for order in ((1, 0, 0), (1, 0, 1))]
-    if frequency.code == "M" and observed >= 3 * season:
+    if frequency.code == "H" and observed >= 3 * season:
+        day = frequency.cycles[0]
+        ways = ((1, 0, 1, day), (0, 1, 1, day)) if strong else ((1, 0, 1, day), (0, 0, 0, 0))
+        return [Order(order, seasonal, 3) for seasonal in ways for order in ((1, 0, 0), (1, 0, 1))]
+    if frequency.code in ("M", "Q") and observed >= 3 * season:
         if steady:
             ways = ((0, 1, 1, season), (1, 0, 1, season))
             return [Order(order, seasonal) for seasonal in ways for order in ((0, 1, 1), (1, 1, 1))]
@@ -206,8 +210,12 @@ def forecast(fitted: Fitted, facts: Facts, most: float = MOST) -> Vector:
 
 def _fourier(days: NDArray[np.datetime64], pairs: int, frequency: Frequency) -> list[Vector]:
     """Sines and cosines of the cycle; days count from the first of their month, so that paydays stay in place."""
-    start = days.astype("datetime64[M]" if frequency.code == "D" else "datetime64[Y]").astype("datetime64[D]")
-    angle = (days.astype("datetime64[D]") - start).astype(np.float64) * (2 * np.pi / frequency.cycle_days)
+    if frequency.code == "H":
+        since = days.astype("datetime64[h]").astype(np.float64) / 24  # days; the week of hours
+    else:
+        start = days.astype("datetime64[M]" if frequency.code == "D" else "datetime64[Y]").astype("datetime64[D]")
+        since = (days.astype("datetime64[D]") - start).astype(np.float64)
+    angle = since * (2 * np.pi / frequency.cycle_days)
     return [wave(k * angle) for k in range(1, pairs + 1) for wave in (np.sin, np.cos)]
 
 

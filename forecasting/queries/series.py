@@ -208,7 +208,7 @@ def chart(vintage: Vintage, found: One, frequency: str, plan: pd.DataFrame) -> d
     }
     return {
         "name": found.name, "level": found.level, "cutoff": vintage.cutoff.isoformat(), "shown": recent,
-        "ds": [f"{day:%Y-%m-%d}" for day in history.index],
+        "ds": [day.isoformat(" ", "minutes") if frequency == "H" else f"{day:%Y-%m-%d}" for day in history.index],
         "y": _list(history["y"]),
         **{name: _list(mine[name]) for name in ("mean", "p05", "p25", "p75", "p95")},
         "out": [int(at) for at in np.flatnonzero(history["out"])],

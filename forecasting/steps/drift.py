@@ -78,8 +78,9 @@ def _table(findings: list[Finding]) -> pd.DataFrame:
 
 def _expected(settings: Settings, recent: Recent, warehouse: Warehouse) -> Mapping[str, Values]:
     """By level, (n_groups, newest periods): what the newest vintage before each period expected; NaN for none."""
-    panel, count = recent.panel, min(settings.drift.vintages, len(recent.panel.periods))
-    cutoffs = [pd.Timestamp(day) for day in warehouse.cutoffs(before=panel.cutoff, most=settings.drift.vintages)]
+    panel, vintages = recent.panel, settings.drift.vintages
+    count = min(vintages * panel.frequency.a_day, len(panel.periods))
+    cutoffs = [pd.Timestamp(day) for day in warehouse.cutoffs(before=panel.cutoff, most=vintages)]
     names = [level.name for level in recent.levels]
     columns = ["cutoff", "level", "name", "ds", "horizon", "mean"]
     horizons = list(range(1, recent.window + 1))

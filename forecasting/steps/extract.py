@@ -14,20 +14,18 @@ import pandas as pd
 from forecasting.data import canonical
 from forecasting.data.blocks import lean
 from forecasting.data.build import build_panel
-from forecasting.data.convert import days, numbers, texts
 from forecasting.data.frequency import Frequency
 from forecasting.data.gates import gates, shrunk
-from forecasting.data.labels import Labels
 from forecasting.data.lake_tables import EVENTS, INVENTORY, PRICES, PROMOTIONS, SIGNALS, STOCK
 from forecasting.data.nights import Night
 from forecasting.data.pieces import Pieces
-from forecasting.data.quality import Known, goes_on_until, screen_attributes, screen_by_item, screen_sales, screen_table
+from forecasting.data.quality import Known, screen_attributes, screen_by_item, screen_sales, screen_table
 from forecasting.data.sieve import Screened
 from forecasting.data.tables import QUALITY, QUARANTINE
 from forecasting.errors import DataQualityError
 from forecasting.settings import Settings
 from forecasting.sources import open_source
-from forecasting.sources.mapping import days_of
+from forecasting.steps import sales_rows
 from forecasting.steps.run import Run, night_of, record
 from forecasting.stores.alone import alone
 from forecasting.stores.changes import Change
@@ -139,23 +137,9 @@ class _Before:
 
     def rows(self, settings: Settings, lake: Lake) -> pd.DataFrame | None:
         """Ready weeks, months or quarters that were taken in then; None where the sales are none."""
-        if self.taken is None or not _named(settings):
+        if self.taken is None or not sales_rows.named(settings):
             return None
         return lake.read(lake.snapshot(self.taken).id, "sales")
-
-
-def _named(settings: Settings) -> bool:
-    """Whether a row of the sales names a period that is longer than a day."""
-    return settings.extract.sales.grain == "periods" and Frequency(settings.panel.frequency).kind in ("W", "M", "Q")
-
-
-def _labels(settings: Settings, raw: pd.DataFrame, history: pd.DataFrame | None) -> Labels | None:
-    """How the rows name their periods; None where a period is a day or an hour, or rows are transactions."""
-    if not _named(settings):
-        return None
-    keys: dict[str, Any] = {name: texts(raw[name]) if name in raw else "" for name in ("item", "store")}
-    rows = pd.DataFrame(keys | {"ds": days(raw["ds"]), "y": numbers(raw["y"])})
-    return Labels.of(rows, Frequency(settings.panel.frequency), settings.extract.sales.label, history)
 
 
 def _read_sales(
@@ -164,9 +148,9 @@ def _read_sales(
     """Clean sales by day, and the number of rows read. What lies between cutoff and future waits for its own night."""
     source, table, rules = open_source(settings, "sales"), settings.extract.sales, settings.screen
     raw = source.read(since, known.cutoff)
-    known = replace(known, labels=_labels(settings, raw, history))
+    known = replace(known, **sales_rows.dates(settings, raw, history))
     if rules.future_days is not None:
-        known, later = _later(settings, raw, known, rules.future_days)
+        known, later = sales_rows.later(settings, raw, known, rules.future_days)
         if len(later):
             raw = pd.concat([raw, later], ignore_index=True)
     screen = partial(screen_sales, table=table, rules=rules, known=known)
@@ -180,21 +164,6 @@ def _read_sales(
         reports.append(known.labels.report(screened.clean, pd.Timestamp(known.cutoff)))
     clean = found.take("sales", Screened(screened.clean, screened.quarantined, pd.concat(reports)))
     return canonical.daily(clean, table), read
-
-
-def _later(settings: Settings, raw: pd.DataFrame, known: Known, most: int) -> tuple[Known, pd.DataFrame]:
-    """Rows of the future, more than `most` days after the newest day; and what is known, with that day."""
-    later = open_source(settings, "sales").read(known.future_from.date() + timedelta(days=1), None)
-    dated = days_of(later["ds"])
-    gap = Frequency(settings.panel.frequency).gap_days
-    newest = goes_on_until(days_of(raw["ds"]), dated, known.future_from.date(), gap)
-    # Without a day a row came with the first reading too, unless it looks like a later one, as 2026-13-01 does.
-    undated = raw.loc[days_of(raw["ds"]).isna(), "ds"]
-    missed = dated.isna() & later["ds"].notna() & ~later["ds"].isin(undated.unique())
-    last = pd.Timestamp(newest) + pd.Timedelta(days=most)
-    # The last day of a period that has begun is no day of the future for a row that is named by it.
-    ahead = dated > last if known.labels is None else known.labels.begun_after(dated, last)
-    return replace(known, newest=newest), later[ahead | missed]
 
 
 def _read_others(settings: Settings, cutoff: date, found: _Found, lake: Lake, tell: Tell) -> None:
@@ -265,7 +234,7 @@ def _known_before(settings: Settings, lake: Lake, sales: pd.DataFrame, before: _
     since = before.since(settings)
     if before.taken is None or before.cutoff is None or since is None or since > before.cutoff:
         return []
-    read = int((sales["ds"] <= pd.Timestamp(before.cutoff)).sum())
+    read = int((sales["ds"] < pd.Timestamp(before.cutoff + timedelta(days=1))).sum())
     known = lake.count(lake.snapshot(before.taken).id, since, before.cutoff)
     return [shrunk(read, known, since, before.cutoff, settings.screen)]
 

@@ -2,7 +2,7 @@
 
 from forecasting.stores.migrations.operations import add, remove
 
-revision, down_revision = "0013", "0006"
+revision, down_revision = "0007", "0006"
 
 TABLES = ("quality", "quarantine", "runs")
 
