@@ -176,7 +176,7 @@ def _mismatch(declared: str, days: pd.Series, frequency: Frequency) -> str:
         f"{first.date()} to {frequency.end(first)} of panel.frequency = {frequency.code}."
     )
     if frequency.kind == "W":
-        weekday = days.dt.weekday.mode().iloc[0]
+        weekday = days.dt.day_of_week.mode().iloc[0]
         begins = DAYS[weekday if declared == "start" else (weekday + 1) % 7]
         message += f" Weeks that {'begin' if declared == 'start' else 'end'} on {DAYS[weekday]} are W-{begins} here."
     return message
