@@ -14,11 +14,7 @@ from forecasting.data.schema import Column, Table, text
 
 UNITS = "units a period"
 CUTOFF = Column("date", "last day whose sales are known")
-NIGHT = Column(
-    "date",
-    "last day whose rows were read: with weeks or months it may lie after the cutoff, which is the last period's end",
-    null=True,
-)
+NIGHT = Column("date", "last day that was read: after the cutoff where a week, month or quarter is not over", null=True)
 UNIQUE_ID = text("name of the series")
 DS = Column("date", "first day of the period")
 SNAPSHOT = text("version of the sales table that the numbers come from")

@@ -67,14 +67,13 @@ def extract(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -
     night = night_of(settings, cutoff)
     with record(settings, run, "extract", night) as outcome, alone(settings.warehouse, "extract"):
         lake = Lake(settings.lake)
-        newest = lake.newest_cutoff()
         before = _Before.of(settings, lake, night)
         since = before.since(settings)
         if night.within:
             tell(f"no period has ended since {night.cutoff}: its forecasts are made again from what is known by now")
         found = _Found()
         _read_others(settings, cutoff, found, lake, tell)
-        known = Known(cutoff, *_keys(found), newest)
+        known = Known(cutoff, *_keys(found), lake.newest_cutoff())
         sales, read = _read_sales(settings, found, known, since, before.rows(settings, lake))
         tell(f"sales: {read:,} rows read, {len(sales):,} days of series clean")
         found.reports += _known_before(settings, lake, sales, before)
