@@ -15,7 +15,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from forecasting.errors import ForecastingError, MachineError, SettingsError
 
@@ -170,7 +170,13 @@ def _common(command: argparse.ArgumentParser) -> None:
 
 def _trace(trace: argparse.ArgumentParser, reproduce: argparse.ArgumentParser) -> None:
     trace.add_argument("--series", required=True, metavar="ID", help="name of the series")
-    trace.add_argument("--ds", type=_day, required=True, metavar="DATE", help="first day of the forecast period")
+    trace.add_argument(
+        "--ds",
+        type=_period,
+        required=True,
+        metavar="DATE",
+        help="first day of the forecast period; of hours 2026-06-30T14",
+    )
     trace.add_argument("--cutoff", type=_day, metavar="DATE", help="vintage; default: the newest that has the day")
     reproduce.add_argument("--cutoff", type=_day, required=True, metavar="DATE", help="vintage to make again")
     reproduce.add_argument("--retrain", action="store_true", help="train its models again from their snapshots too")
@@ -205,6 +211,18 @@ def _day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a date; write it as YYYY-MM-DD, e.g. 2026-06-30") from None
+
+
+def _period(text: str) -> date:
+    """A day, or the hour of one."""
+    try:
+        return _day(text)
+    except argparse.ArgumentTypeError:
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError:
+            pass
+        raise
 
 
 def _count(text: str) -> int:

@@ -48,8 +48,8 @@ def report_late(context: Mapping[str, Any], **_: Any) -> None:
 
 def published(settings: Settings, cutoff: date) -> bool:
     """Whether the vintage of a cutoff is there."""
-    from forecasting.steps.run import whole_periods
+    from forecasting.steps.run import night_of
     from forecasting.stores.warehouse import Warehouse
 
-    day = whole_periods(settings, cutoff)
+    day = night_of(settings, cutoff).cutoff
     return Warehouse(settings.warehouse).cutoffs(before=day + timedelta(days=1), most=1) == [day]

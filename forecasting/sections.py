@@ -65,6 +65,11 @@ class SalesTable(SourceTable):
     grain: Literal["transactions", "periods"] = Field(
         "periods", description="transactions: any number of rows a day, summed; periods: one row a series and period"
     )
+    label: Literal["auto", "start", "end", "parts"] = Field(
+        "auto",
+        description="grain periods, weeks or longer: the day that names a period, its first or its last; parts: rows "
+        "are parts of a period and are summed; auto: as the rows show",
+    )
     returns: Literal["net", "drop", "quarantine"] = Field(
         "net", description="negative quantities: subtracted from the day, left out, or quarantined"
     )
@@ -141,7 +146,9 @@ class Screen(Section):
 class PanelSettings(Section):
     """`[panel]`: the matrix of series by periods that every model sees."""
 
-    frequency: str = Field("D", description="D, W-MON..W-SUN (the day that a week starts on) or M")
+    frequency: str = Field(
+        "D", description="D, W-MON..W-SUN (the day that a week starts on; pandas names its last), M, Q or H"
+    )
     horizon: Count = Field(28, description="periods ahead")
     universe: Literal["sales", "cross"] = Field("sales", description="series: pairs ever sold, or all items x stores")
     unique_id: str = Field("{item}_{store}", description="format of a series' name; `{item}` where there is no store")

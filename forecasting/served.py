@@ -75,7 +75,7 @@ def panel_of(frame: pd.DataFrame, options: Mapping[str, Any]) -> Panel:
     observed = rows.loc[rows["y"].notna(), "ds"]
     if observed.empty:
         raise TableError("The model's input holds no sales: every y is empty.")
-    periods = frequency.range(observed.min(), _count(frequency, observed.min(), observed.max()))
+    periods = frequency.range(observed.min(), frequency.count(observed.min(), observed.max()))
     names = pd.Index(rows["unique_id"].unique())
     extra = [name for name in rows.columns if name not in KEY]
     numbers = [name for name in extra if pd.api.types.is_numeric_dtype(rows[name])]
@@ -90,12 +90,6 @@ def panel_of(frame: pd.DataFrame, options: Mapping[str, Any]) -> Panel:
         known={name: _matrix(rows, name, names, ahead) for name in numbers},
         levels=tuple(level for level in options.get("levels", ()) if level in series.columns),
     )
-
-
-def _count(frequency: Frequency, first: pd.Timestamp, last: pd.Timestamp) -> int:
-    if frequency.code == "M":
-        return (last.year - first.year) * 12 + last.month - first.month + 1
-    return (last - first).days // (7 if frequency.code[0] == "W" else 1) + 1
 
 
 def _matrix(rows: pd.DataFrame, name: str, series: pd.Index, periods: pd.DatetimeIndex) -> Matrix:

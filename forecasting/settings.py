@@ -75,8 +75,21 @@ class Settings(Section):
     def _frequency_known(cls, panel: PanelSettings) -> PanelSettings:
         from forecasting.data.frequency import Frequency
 
-        Frequency.parse(panel.frequency)
+        day = Frequency.parse(panel.frequency).a_day
+        if panel.horizon % day:
+            raise ValueError(
+                f'panel.horizon = {panel.horizon}: of hours (panel.frequency = "H") it is whole days: 24, 48, 168, ...'
+            )
         return panel
+
+    @model_validator(mode="after")
+    def _hours_have_a_place(self) -> Self:
+        if self.panel.frequency == "H" and not self.warehouse.url.startswith("sqlite"):
+            raise ValueError(
+                'panel.frequency = "H" needs a warehouse in SQLite so far, whose periods may have an hour; other '
+                'databases keep days: warehouse.url = "sqlite:///...".'
+            )
+        return self
 
     @model_validator(mode="after")
     def _sources_known(self) -> Self:

@@ -34,7 +34,7 @@ def build_panel(
     scratch = scratch or Scratch()
     frequency = Frequency.parse(settings.panel.frequency)
     last = frequency.last_complete(cutoff)
-    end = pd.Timestamp(frequency.end(last))
+    end = frequency.newest_label(frequency.end(last))
     pairs = Pairs()
     for rows in pieces(tables["sales"]):
         pairs.add(rows[rows["ds"] <= end])
@@ -98,8 +98,5 @@ def _apart(attributes: pd.DataFrame, pairs: pd.DataFrame, key: str) -> dict[str,
 def _periods(first: pd.Timestamp, frequency: Frequency, last: pd.Timestamp, history: int | None) -> pd.DatetimeIndex:
     """From the period of the first sale, or the newest `history`, to the last one."""
     first = frequency.starts(pd.DatetimeIndex([first]))[0]
-    days = {"D": 1, "W": 7, "M": 28}[frequency.code[0]]
-    longest = int((last - first).days // days) + 1
-    periods = frequency.range(frequency.range(last, -longest)[0], longest + 1)
-    start = int(periods.searchsorted(first))
-    return periods[max(start, len(periods) - history) if history else start :]
+    periods = frequency.range(first, frequency.count(first, last))
+    return periods[-history:] if history else periods

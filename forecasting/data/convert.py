@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 FIRST, LAST = pd.Timestamp("1900-01-01"), pd.Timestamp("9999-12-31")
 DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ].*)?"
+HOUR = DAY.removesuffix("(?:[T ].*)?") + r"[T ](?:[01][0-9]|2[0-3])(?:[:.].*)?"
 WORDS = {"true": 1.0, "t": 1.0, "yes": 1.0, "y": 1.0, "false": 0.0, "f": 0.0, "no": 0.0, "n": 0.0}
 
 
@@ -44,6 +45,24 @@ def _plain(values: pd.Series) -> pd.Series:
     return values
 
 
+def hours(values: pd.Series) -> pd.Series:
+    """As full hours (datetime64[s]), of what `days` takes for a date; midnight where there is no time of day."""
+    if pd.api.types.is_datetime64_any_dtype(values.dtype):
+        local = values if values.dt.tz is None else values.dt.tz_localize(None)
+        return _within(local.astype("datetime64[s]").dt.floor("h"))
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return _by_code(hours(pd.Series(values.cat.categories)), values.cat.codes.to_numpy(), values.index)
+    dated = days(values)
+    codes, unique = pd.factorize(_plain(values))
+    text = pd.Series(unique).astype("str").str.strip()
+    clock = text.where(text.str.fullmatch(HOUR)).str.slice(11, 13)
+    wrong = text.str.len().gt(10) & clock.isna()
+    hour = _by_code(
+        pd.to_timedelta(pd.to_numeric(clock).fillna(0), unit="h").mask(wrong), codes, values.index, "timedelta64[s]"
+    )
+    return (dated + hour).astype("datetime64[s]")
+
+
 def days(values: pd.Series) -> pd.Series:
     """As days (datetime64[s] at midnight); NaT for what is no date between the years 1900 and 9999.
 
@@ -71,8 +90,10 @@ def _within(found: pd.Series) -> pd.Series:
     return typed.where((typed >= FIRST) & (typed <= LAST))
 
 
-def _by_code(found: pd.Series, codes: NDArray[np.integer[Any]], index: pd.Index) -> pd.Series:
-    padded = np.append(found.to_numpy(), np.datetime64("NaT", "s"))
+def _by_code(
+    found: pd.Series, codes: NDArray[np.integer[Any]], index: pd.Index, kind: str = "datetime64[s]"
+) -> pd.Series:
+    padded = np.append(found.to_numpy().astype(kind), np.array("NaT", dtype=kind))
     return pd.Series(padded[codes], index=index)
 
 

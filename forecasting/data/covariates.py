@@ -70,6 +70,7 @@ def promotions(rows: pd.DataFrame, grid: Grid, scratch: Scratch) -> Matrix:
     """Value of the promotion at each period, 0 without one; the largest counts."""
     value = scratch.array((len(grid.series), grid.width))
     if len(rows):
+        rows = grid.by_day(rows)
         series, columns, taken = grid.cells(rows)
         inside = (columns >= 0) & (columns < grid.width)
         np.maximum.at(value, (series[inside], columns[inside]), rows["value"].to_numpy(dtype=np.float32)[taken[inside]])
@@ -81,7 +82,7 @@ def events(rows: pd.DataFrame, grid: Grid) -> tuple[Matrix, Matrix]:
     """Whether a named day lies in each period, and the code of its name (of the first by name): (1, width) each."""
     flag, code = np.zeros((1, grid.width), dtype=np.float32), np.zeros((1, grid.width), dtype=np.float32)
     if len(rows):
-        rows = rows.sort_values(["ds", "event"], ascending=False, kind="stable")
+        rows = grid.by_day(rows.sort_values(["ds", "event"], ascending=False, kind="stable"))
         columns = grid.columns(rows["ds"])
         inside = (columns >= 0) & (columns < grid.width)
         names = rows["event"].astype("str").to_numpy()[inside]
@@ -115,6 +116,7 @@ def forward(values: Matrix) -> Matrix:
 
 def _signal(rows: pd.DataFrame, signal: SignalTable, grid: Grid, scratch: Scratch) -> Matrix:
     """Mean of the signal's rows in each period, filled by its declared rule."""
+    rows = grid.by_day(rows)
     by_series = bool(len(rows)) and any((rows[key].astype("str") != "").any() for key in ("item", "store"))
     columns = grid.columns(rows["ds"]) if len(rows) else np.empty(0, dtype=np.intp)
     value = rows["value"].to_numpy(dtype=np.float32) if len(rows) else np.empty(0, dtype=np.float32)

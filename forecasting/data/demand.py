@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forecasting.data.blocks import Scratch, blocks, release
+from forecasting.data.hours import left_out
 from forecasting.data.locate import Grid
 from forecasting.data.panel import Matrix
 from forecasting.data.pieces import Tables, pieces, whole
@@ -46,12 +47,15 @@ def demand(tables: Tables, settings: Settings, grid: Grid, scratch: Scratch) -> 
     by_period, earlier = _by_period(tables, grid, scratch)
     unseen = _unseen(tables, settings, grid, by_period, earlier)
     count, periods = len(grid.series), len(grid.periods)
+    gaps = left_out(grid.periods, settings.extract.timezone) if grid.frequency.code == "H" else None
     y = scratch.array((count, periods))
     for part in blocks(count):
         block = by_period[:, part].T.copy()
         block[np.arange(periods) < unseen.started[part, None]] = np.nan
         block[unseen.closed[unseen.store[part]]] = np.nan
         first, last = np.searchsorted(unseen.out, [part.start * periods, part.stop * periods])
+        if gaps is not None:
+            block[:, gaps] = np.nan
         block.reshape(-1)[unseen.out[first:last] - part.start * periods] = np.nan
         y[part] = block
         release(by_period, y)
@@ -116,10 +120,10 @@ def _closed(sold: NDArray[np.float64], opened: Positions) -> Flags:
 
 def out_of_stock(stock: pd.DataFrame, grid: Grid, daily: bool) -> Positions:
     """Sorted flat positions where nothing could be bought; a longer period needs half of its days without stock."""
-    rows, columns, _ = grid.cells(stock[~stock["in_stock"].astype(bool)])
+    rows, columns, _ = grid.cells(grid.by_day(stock[~stock["in_stock"].astype(bool)]))
     periods = len(grid.periods)
     inside = (columns >= 0) & (columns < periods)
     cells, count = np.unique(rows[inside] * periods + columns[inside], return_counts=True)
-    needed = {"D": 1, "W": 4, "M": 15}[grid.frequency.code[0]] if daily else 1
+    needed = grid.frequency.half_days if daily else 1
     found: Positions = cells[count >= needed]
     return found

@@ -32,7 +32,7 @@ def gates(screened: Screened, table: SalesTable, frequency: str, rules: Screen, 
     read = len(screened.clean) + len(screened.quarantined)
     found = [_empty(screened, read), _share(screened, rules, read)]
     if len(screened.clean):
-        grain = Frequency.parse("D" if table.grain == "transactions" else frequency)
+        grain = Frequency.parse("D" if table.grain == "transactions" or frequency == "H" else frequency)
         activity = _Activity.of(screened.clean, grain, known.cutoff)
         found += [
             _freshness(activity, rules), _row_count(activity, rules), _silent_stores(activity, rules),

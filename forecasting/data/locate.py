@@ -45,8 +45,9 @@ class Grid:
 
     def columns(self, days: pd.Series) -> Positions:
         """(n_rows,) period of each day from 0; -1 before the panel; FAR after it or without a date."""
-        values = days.to_numpy().astype("datetime64[D]")
-        first = self.periods[0].to_datetime64().astype("datetime64[D]")
+        unit = "datetime64[h]" if self.frequency.code == "H" else "datetime64[D]"
+        values = days.to_numpy().astype(unit)
+        first = self.periods[0].to_datetime64().astype(unit)
         place = (values - first).astype(np.int64)
         # Looked up by day, as millions of rows have a few thousand days. NaT is a very low number.
         lookup = self._by_day
@@ -56,11 +57,21 @@ class Grid:
 
     @cached_property
     def _by_day(self) -> Positions:
-        """Period of each day of the panel and its horizon; then FAR for later days and -1 for earlier ones."""
+        """Period of each day (hour) of the panel and its horizon; then FAR for later ones and -1 for earlier ones."""
         whole = self.periods.append(self.frequency.range(self.periods[-1], self.horizon + 1)[1:])
+        if self.frequency.code == "H":
+            return np.append(np.arange(len(whole), dtype=np.intp), [FAR, -1])
         days = pd.date_range(whole[0], self.frequency.end(whole[-1]))
         inside = np.asarray(whole.searchsorted(self.frequency.starts(days)), dtype=np.intp)
         return np.append(inside, [FAR, -1])
+
+    def by_day(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Rows that hold for a whole day: where periods are hours, one for each hour of theirs."""
+        if self.frequency.code != "H" or rows.empty:
+            return rows
+        repeated = rows.loc[rows.index.repeat(24)]
+        hours = pd.to_timedelta(np.tile(np.arange(24), len(rows)), unit="h")
+        return repeated.assign(ds=pd.DatetimeIndex(repeated["ds"]) + hours).reset_index(drop=True)
 
     def cells(self, rows: pd.DataFrame) -> tuple[Positions, Positions, Positions]:
         """Series, period and source row of every cell that the rows hold for; an empty item or store means all.

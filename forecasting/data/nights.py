@@ -1,15 +1,47 @@
-"""The nights that the schedule promises: which cutoffs they stand for, and when their forecasts are due."""
+"""Nights: the date that one is asked for and the cutoff that follows, and the nights that the schedule promises."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from typing import Self
 from zoneinfo import ZoneInfo
 
+import pandas as pd
 from croniter import croniter
 
 from forecasting.data.frequency import Frequency
 from forecasting.sections import Extract
+
+
+@dataclass(frozen=True)
+class Night:
+    """One night, whatever step of it runs.
+
+    asked: last day whose rows are read. cutoff: end of the last period that is over on that day, which every table
+    and every reader knows the night by: with weeks or months several nights have the same cutoff, and what the newest
+    of them finds replaces what those before it found.
+    """
+
+    asked: date
+    cutoff: date
+
+    @classmethod
+    def of(cls, frequency: str | Frequency, asked: date) -> Self:
+        """The night of a date. Raises ValueError for a code that is no frequency."""
+        parsed = Frequency.parse(frequency) if isinstance(frequency, str) else frequency
+        return cls(asked, cutoff_of(parsed, asked))
+
+    @property
+    def day(self) -> pd.Timestamp:
+        """The cutoff as tables have it."""
+        return pd.Timestamp(self.cutoff)
+
+    @property
+    def within(self) -> bool:
+        """Whether a period has begun that is not over: then there is nothing new to forecast."""
+        return self.asked > self.cutoff
 
 
 @lru_cache(maxsize=1024)  # the page asks for the same weeks at every view

@@ -14,7 +14,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from forecasting.data.convert import days, filled, flags, numbers, texts
+from forecasting.data.convert import days, filled, flags, hours, numbers, texts
+from forecasting.data.hours import occurrence
+from forecasting.data.labels import Labels
 from forecasting.data.schema import Table
 from forecasting.data.sieve import Mask, Reasons, Rows, Screened, Sieve, say, short, together
 from forecasting.sections import SalesTable, Screen
@@ -28,12 +30,16 @@ class Known:
     """What a night knows beside the rows: the cutoff, and the keys that items and stores list (None = no such table).
 
     newest: last day that is over, although it lies after the cutoff (backfills); rows up to it are no future.
+    labels: how ready weeks, months or quarters name their period, where that is longer than a day.
+    twice: where periods are hours, those that the clock shows twice, when summer time ends; None: periods are days.
     """
 
     cutoff: date
     items: frozenset[str] | None = None
     stores: frozenset[str] | None = None
     newest: date | None = None
+    labels: Labels | None = None
+    twice: pd.DatetimeIndex | None = None
 
     @property
     def future_from(self) -> pd.Timestamp:
@@ -64,11 +70,13 @@ def screen_sales(raw: pd.DataFrame, table: SalesTable, rules: Screen, known: Kno
     delivered_again, duplicate.
     """
     sieve = Sieve(raw, "sales")
-    typed = _typed_sales(raw)
+    typed = _typed_sales(raw, hours if known.twice is not None else days)
     _drop_untyped(sieve, raw, typed)
     if rules.future_days is not None:
         last = known.future_from + pd.Timedelta(days=rules.future_days)
-        sieve.drop("future", typed["ds"] > last, say(f"dated {{:%Y-%m-%d}}, after {last.date()}", typed["ds"]))
+        sieve.drop(
+            "future", typed["ds"].dt.normalize() > last, say(f"dated {{:%Y-%m-%d}}, after {last.date()}", typed["ds"])
+        )
     _drop_out_of_range(sieve, typed, table, rules)
     if table.exclude_items:
         excluded = _by_value(typed["item"], lambda items: items.str.fullmatch(table.exclude_items or ""))
@@ -83,7 +91,9 @@ def screen_sales(raw: pd.DataFrame, table: SalesTable, rules: Screen, known: Kno
         sieve.drop("unknown_store", unknown, say("store {!r} is not in the stores table", typed["store"]))
     if table.grain == "transactions":
         _drop_delivered_again(sieve, typed)
-    _drop_duplicates(sieve, typed, table)
+    _drop_duplicates(sieve, typed, table, known.twice)
+    if known.labels is not None and known.labels.name != "parts":
+        sieve.drop("duplicate", *known.labels.repeated(typed, sieve.open))
     return sieve.result(typed)
 
 
@@ -144,11 +154,11 @@ CONVERT: Mapping[str, Callable[[pd.Series], pd.Series]] = {"date": days, "number
 OPTIONAL = frozenset({"store", "item", "group"})  # text columns where empty means all
 
 
-def _typed_sales(raw: pd.DataFrame) -> pd.DataFrame:
+def _typed_sales(raw: pd.DataFrame, dated: Callable[[pd.Series], pd.Series]) -> pd.DataFrame:
     columns = {
         "item": texts(raw["item"]),
         "store": texts(raw["store"]) if "store" in raw else _constant(raw.index),
-        "ds": days(raw["ds"]),
+        "ds": dated(raw["ds"]),
         "y": numbers(raw["y"]),
     }
     if "price" in raw:
@@ -225,14 +235,17 @@ def _drop_delivered_again(sieve: Sieve, typed: pd.DataFrame) -> None:
     sieve.drop("delivered_again", surplus, say("every line of its day was delivered {} times", pd.Series(delivered)))
 
 
-def _drop_duplicates(sieve: Sieve, typed: pd.DataFrame, table: SalesTable) -> None:
+def _drop_duplicates(sieve: Sieve, typed: pd.DataFrame, table: SalesTable, twice: pd.DatetimeIndex | None) -> None:
     """Lines repeat by their id where they have one (two equal sales may be two sales); ready periods by their key."""
     if "line" in sieve.raw:
         line = sieve.raw["line"].astype("str").where(sieve.raw["line"].notna())
         repeated = _repeated(line.to_frame(), sieve.open, keep="first") & line.notna().to_numpy()
         sieve.drop("duplicate", repeated, say("line {!r} is there more than once", line))
     elif table.grain == "periods":
-        _drop_repeated(sieve, typed, ["item", "store", "ds"], keep="first")
+        keys = typed[["item", "store", "ds"]]
+        if twice is not None and len(twice):  # such an hour may be there once before and once after the change
+            keys = keys.assign(time=np.where(typed["ds"].isin(twice), occurrence(_combined(keys)), 0) % 2)
+        sieve.drop("duplicate", _repeated(keys, sieve.open, keep="first"), _key_of(keys.iloc[:, :3]))
 
 
 def _drop_repeated(sieve: Sieve, typed: pd.DataFrame, key: list[str], keep: str) -> None:

@@ -18,7 +18,6 @@ DEMAND_CLASSES = (SMOOTH, ERRATIC, INTERMITTENT, LUMPY, NONE)
 VOLUME_CLASSES = ("A", "B", "C")
 ADI_LIMIT, CV2_LIMIT = 1.32, 0.49
 A_SHARE, B_SHARE = 0.80, 0.95  # of recent sales, from the largest series on
-RECENT = {"D": 91, "W": 26, "M": 12}  # newest periods that volume is measured on
 
 
 def interval_and_variation(panel: Panel) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -59,7 +58,7 @@ def volume_class(panel: Panel) -> NDArray[np.object_]:
     Sales are money at the price of the day where prices are known, else units. The series that crosses a limit still
     belongs above it; of equal series the first one in the panel does. Without any sale all are C.
     """
-    width = RECENT[panel.frequency.code[0]]
+    width = panel.frequency.recent
     periods = len(panel.periods)
     sales = np.nan_to_num(panel.y[:, -width:]).astype(np.float64)
     if "price" in panel.known:

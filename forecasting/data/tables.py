@@ -14,6 +14,7 @@ from forecasting.data.schema import Column, Table, text
 
 UNITS = "units a period"
 CUTOFF = Column("date", "last day whose sales are known")
+NIGHT = Column("date", "last day that was read: after the cutoff where a week, month or quarter is not over", null=True)
 UNIQUE_ID = text("name of the series")
 DS = Column("date", "first day of the period")
 SNAPSHOT = text("version of the sales table that the numbers come from")
@@ -321,6 +322,7 @@ QUALITY = Table(
         "passed": Column("flag", "the rule holds"),
         "message": text("what was found", null=True),
         "run_id": RUN_ID,
+        "night": NIGHT,
     },
     key=("cutoff", "table", "rule"),
     partition=("cutoff",),
@@ -338,6 +340,7 @@ QUARANTINE = Table(
         "reason": text("what is wrong with the row"),
         "content": text("the row as JSON, in our column names"),
         "run_id": RUN_ID,
+        "night": NIGHT,
     },
     key=("cutoff", "table", "row"),
     partition=("cutoff",),
@@ -362,6 +365,7 @@ RUNS = Table(
         "settings": text("digest of the configuration"),
         "code": text("version of the code"),
         "attempt": Column("integer", "how often the step was started in this run, from 1", null=True),
+        "night": NIGHT,
     },
     key=("run_id", "step"),
     partition=("run_id", "step"),

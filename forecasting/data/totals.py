@@ -16,7 +16,6 @@ from forecasting.data.blocks import blocks, release
 from forecasting.data.hierarchy import SERIES, TOTAL, Level, Totals, group
 from forecasting.data.panel import Matrix, Panel
 
-FILLED = {"D": 364, "W": 52, "M": 12}  # periods that a value may stand in for ones that were not observed
 Block = NDArray[np.float64]
 Adder = Callable[[slice, Block], None]
 
@@ -90,7 +89,7 @@ def _units(panel: Panel, found: list[Level]) -> list[Matrix]:
 def _filled(panel: Panel, found: list[Level], newest: int) -> list[Matrix]:
     """Filled over the whole past, so that it does not matter how many of the newest periods are asked for."""
     season, periods = panel.frequency.season, panel.y.shape[1]
-    oldest = max(1, FILLED[panel.frequency.code[0]] // season)
+    oldest = max(1, panel.frequency.year // season)  # seasons; a value may replace missing ones for a year
     sums, add = adder(found, min(newest, periods))
     counts, count = adder(found, min(newest, periods))
     for part, y in _read(panel.y):

@@ -48,6 +48,7 @@ def plan(panel: Panel, horizon: int, folds: int, step: int | None, refit: str) -
             f"of history, the panel has {periods}. Shorten panel.horizon or wait for more history."
         )
     stride = min(step or horizon, room // max(folds - 1, 1))
+    stride -= stride % panel.frequency.a_day if stride >= panel.frequency.a_day else 0  # hours: folds end with a day
     again = refit == "always" or (refit == "auto" and panel.y.size <= SMALL_PANEL)
     return Plan(tuple(newest - stride * back for back in reversed(range(folds))), horizon, again)
 

@@ -17,9 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-WINDOW = {"D": 7, "W": 4, "M": 3}  # newest periods that are judged, where the settings do not say
-YEAR = {"D": 364, "W": 52, "M": 12}  # periods after which a season comes again, with the same weekdays
-YEARS = {"D": 2, "W": 4, "M": 8}  # that are looked at: enough windows to learn limits from
 REFERENCE = 4  # windows before the newest one that it is compared with
 LEAST = 8  # earlier windows that do not overlap, to learn a limit from
 NIGHTS = 60  # that `false_alarms` speaks of

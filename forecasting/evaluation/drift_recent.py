@@ -13,7 +13,7 @@ from forecasting.data.blocks import blocks, release
 from forecasting.data.hierarchy import SERIES, TOTAL, Level
 from forecasting.data.panel import Matrix, Panel
 from forecasting.data.totals import adder, level_of
-from forecasting.evaluation.drift import REFERENCE, WINDOW, YEAR, YEARS, Ends, Values
+from forecasting.evaluation.drift import REFERENCE, Ends, Values
 
 CALENDAR = ("event", "event_id")  # covariates that are the calendar: every day of it is different on purpose
 GROUPS = 200  # levels with more are left out, as they are from the scores
@@ -32,20 +32,19 @@ class Recent:
     @classmethod
     def of(cls, panel: Panel, window: int | None) -> Recent:
         """window: newest periods that are judged; None: a week of days, four weeks, three months."""
-        code = panel.frequency.code[0]
         names = [name for name in dict.fromkeys((TOTAL, *panel.levels)) if name != SERIES]
         found = tuple(level for name in names if len((level := level_of(panel, name)).labels) <= GROUPS)
-        return cls(panel, window or WINDOW[code], found)
+        return cls(panel, window or panel.frequency.drift_window, found)
 
     @property
     def year(self) -> int:
         """Periods of a year."""
-        return YEAR[self.panel.frequency.code[0]]
+        return self.panel.frequency.year
 
     @property
     def width(self) -> int:
         """Periods that are looked at."""
-        years = YEARS[self.panel.frequency.code[0]] * self.year
+        years = self.panel.frequency.drift_years * self.year
         return min(len(self.panel.periods), years + (1 + REFERENCE) * self.window)
 
     def ends(self, step: int = 1) -> Ends:

@@ -106,7 +106,7 @@ def rework(runs: pd.DataFrame, decided: pd.DataFrame, after: datetime) -> Sign:
     backfill = out.assign(newest=out["cutoff"].cummax().shift())
     backfill = backfill[(backfill["cutoff"] < backfill["newest"]) & ~backfill["cutoff"].duplicated()]
     found = {
-        "readings again": read[read["cutoff"].duplicated()],
+        "readings again": read[read.get("night", read["cutoff"]).duplicated()],
         "forecasts again": out[out.duplicated(["cutoff", "model_version", "snapshot"])],
         "nights made up": backfill,
     }

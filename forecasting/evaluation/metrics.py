@@ -127,7 +127,7 @@ def hierarchical_rmsse(panel: Panel, y: Array, f: Array) -> pd.DataFrame:
 
 def lately(panel: Panel) -> NDArray[np.float64]:
     """(n_series,) sales of the newest 4 seasons: money at the price of the day where known, else units."""
-    width = min(len(panel.periods), 4 * min(panel.frequency.season, 13))
+    width = min(len(panel.periods), panel.frequency.weighed)
     units = np.nan_to_num(panel.y[:, -width:]).astype(np.float64)
     if "price" in panel.known:
         price = panel.known["price"][:, len(panel.periods) - width : len(panel.periods)]

@@ -20,9 +20,6 @@ from forecasting.features import history, known
 from forecasting.features.history import Vector
 
 Rows = NDArray[np.intp]
-YEAR = {"D": 364, "W": 52, "M": 12}
-WINDOWS = {"D": (7, 28, 91, 364), "W": (4, 13, 26, 52), "M": (3, 6, 12, 24)}
-SEASONS = {"D": (4, 12), "W": (1, 2), "M": (1, 2)}
 MAX_CATEGORIES = 300
 
 
@@ -86,7 +83,7 @@ def build(panel: Panel, rows: Rows, steps: Rows, kinds: Kinds, alone: bool = Fal
     part = panel.take(used) if len(used) < len(panel.y) else panel
     horizon = int(steps.max())
     columns: dict[str, Vector] = {} if alone else {"horizon": steps.astype(np.float32)}
-    means = {width: history.window_mean(part.y, width) for width in WINDOWS[part.frequency.code[0]]}
+    means = {width: history.window_mean(part.y, width) for width in part.frequency.windows}
     level = _scale(part, means)
     for name, values in _at_cutoff(part, level, means):
         columns[name] = values[inverse]
@@ -113,7 +110,7 @@ def _scale(part: Panel, means: Mapping[int, Vector]) -> Vector:
 
     means: by width, of the newest periods.
     """
-    _, middle, long, year = WINDOWS[part.frequency.code[0]]
+    _, middle, long, year = part.frequency.windows
     wide = np.nan_to_num(means[long])
     level = 0.8 * np.where(np.isfinite(means[middle]), means[middle], wide) + 0.2 * wide
     return np.maximum(level, 1 / year).astype(np.float32)
@@ -122,7 +119,7 @@ def _scale(part: Panel, means: Mapping[int, Vector]) -> Vector:
 def _at_cutoff(part: Panel, level: Vector, means: Mapping[int, Vector]) -> Iterator[tuple[str, Vector]]:
     """What each series was like at the cutoff: (n_used,) each."""
     y = part.y
-    short, middle, long, year = WINDOWS[part.frequency.code[0]]
+    short, middle, long, year = part.frequency.windows
     yield "level", level
     for width in (1, short, long, year):
         mean = means[width] if width in means else history.window_mean(y, width)
@@ -155,7 +152,7 @@ def _among_others(panel: Panel, used: Rows) -> Iterator[tuple[str, Vector]]:
 
 def _group_trend(panel: Panel, name: str, used: Rows) -> Vector:
     """Newest short window of the series' group against its longer past, (n_used,)."""
-    short, middle, _, _ = WINDOWS[panel.frequency.code[0]]
+    short, middle, _, _ = panel.frequency.windows
     level = totals.level_of(panel, name)
     sold = totals.units(panel, level)
     newest, longer = (sold[:, -width:].mean(axis=1, dtype=np.float64).astype(np.float32) for width in (short, middle))
@@ -165,12 +162,15 @@ def _group_trend(panel: Panel, name: str, used: Rows) -> Vector:
 
 def _by_step(part: Panel, horizon: int, level: Matrix) -> Iterator[tuple[str, Matrix]]:
     """What each series was like at the target's place in the season: (n_used, horizon) each, relative to its level."""
-    code = part.frequency.code[0]
-    for seasons in SEASONS[code]:
-        yield f"season_{seasons}", history.same_season(part.y, horizon, part.frequency.season, seasons) / level
-    if code == "D":
-        yield "last_year", history.last_year(part.y, horizon, YEAR[code], around=3) / level
-        before = history.window_mean(part.y, WINDOWS[code][1], end=YEAR[code])
+    frequency = part.frequency
+    for seasons in frequency.seasons:
+        yield f"season_{seasons}", history.same_season(part.y, horizon, frequency.season, seasons) / level
+    for cycle in frequency.cycles[:-1]:
+        for seasons in (1, 7):
+            yield f"cycle_{cycle}_{seasons}", history.same_season(part.y, horizon, cycle, seasons) / level
+    if frequency.code == "D":
+        yield "last_year", history.last_year(part.y, horizon, frequency.year, around=3) / level
+        before = history.window_mean(part.y, frequency.windows[1], end=frequency.year)
         yield "last_year_level", np.repeat(before[:, None] / level, horizon, axis=1)
 
 

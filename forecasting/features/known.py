@@ -29,7 +29,9 @@ def calendar(periods: pd.DatetimeIndex, code: str) -> dict[str, Vector]:
         "month": months.astype(np.int64) % 12 + 1,
         "week": (thursday - thursday.astype("datetime64[Y]").astype("datetime64[D]")).astype(np.int64) // 7 + 1,
     }
-    if code == "D":
+    if code == "H":
+        columns |= {"hour": periods.hour.to_numpy(), "weekday": weekday}
+    elif code == "D":
         columns |= {"weekday": weekday, "monthday": (days - months.astype("datetime64[D]")).astype(np.int64) + 1}
     return {name: values.astype(np.float32) for name, values in columns.items()}
 

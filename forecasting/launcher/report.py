@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from datetime import date
 
-import pandas as pd
 from rich.console import Console
 
 from forecasting.cli.report import table
 from forecasting.cli.show import SHOWN, summary
 from forecasting.data.tables import RUNS
 from forecasting.settings import Settings
-from forecasting.steps.run import whole_periods
+from forecasting.steps.run import night_of
 from forecasting.stores.warehouse import Warehouse
 
 HEAD = 5
@@ -34,7 +33,7 @@ def tell(settings: Settings, cutoff: date, console: Console) -> None:
         better = 1 - accuracy["champion"] / accuracy["seasonal_naive"]
         line = f"accuracy   backtest {accuracy['metric']} {accuracy['champion']:.3f}, seasonal naive "
         _print(console, f"{line}{accuracy['seasonal_naive']:.3f}: {better:.0%} better")
-    runs = warehouse.read(RUNS, cutoff=pd.Timestamp(whole_periods(settings, cutoff)), step=TOLD)
+    runs = warehouse.read(RUNS, cutoff=night_of(settings, cutoff).day, step=TOLD)
     newest = runs.sort_values("started_at").drop_duplicates("step", keep="last")
     seconds = ", ".join(f"{row.step} {row.seconds:.1f}" for row in newest.itertuples())
     _print(console, f"seconds    {seconds}")

@@ -103,8 +103,10 @@ class Words:
         return format_date(day, format=style, locale=self.locale)
 
     def weekday(self, value: date | str) -> str:
-        """Mon 6 Jul."""
-        return Format(self.locale).date(date.fromisoformat(str(value)[:10]), "EEE d MMM")
+        """Mon 6 Jul; an hour of it with its time: Mon 6 Jul 14:00."""
+        text = Format(self.locale).date(date.fromisoformat(str(value)[:10]), "EEE d MMM")
+        clock = str(value)[11:16]
+        return f"{text} {clock}" if clock not in ("", "00:00") else text
 
     def instant(self, value: datetime | None) -> str:
         """A moment of UTC."""

@@ -106,7 +106,7 @@ def variation(panel: Panel, rows: NDArray[np.intp] | slice = slice(None)) -> NDA
 
     (n_series,), or of some rows.
     """
-    width = 91 if panel.frequency.code == "D" else 26
+    width = panel.frequency.steadiness
     newest = panel.y[rows, -width:]
     mean, deviation = window_mean(newest, width), window_std(newest, width)
     return np.nan_to_num(deviation / np.sqrt(np.maximum(mean, 1e-6)), nan=1.0).astype(np.float64)

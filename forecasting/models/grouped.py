@@ -101,8 +101,9 @@ def share_out(
 def _seasonal(panel: Panel, horizon: int) -> Callable[[NDArray[np.intp]], Vector]:
     """What gives the seasonal means of some rows, (n_rows, horizon) units; 0 for series that were never observed."""
     model = SeasonalMean()
-    if panel.frequency.code == "D":
-        return lambda rows: np.maximum(np.nan_to_num(model.daily(panel.y[rows], horizon)), 0).astype(np.float64)
+    if panel.frequency.kind in ("D", "H"):
+        week = panel.frequency.season
+        return lambda rows: np.maximum(np.nan_to_num(model.daily(panel.y[rows], horizon, week)), 0).astype(np.float64)
     whole = model.yearly(panel, horizon, np.arange(len(panel.y)))
     return lambda rows: np.maximum(np.nan_to_num(whole[rows]), 0).astype(np.float64)
 

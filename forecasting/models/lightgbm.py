@@ -76,7 +76,7 @@ class DirectLightgbm(Boosted):
         first = min(MIN_HISTORY * season, periods // 2)
         newest = max(first, periods - horizon)
         step = max(1, (newest - first) // max(1, self.settings.origins - 1))
-        if panel.frequency.code == "D":
+        if panel.frequency.kind in ("D", "H"):
             step = min(step, season)  # the newest weeks say most about the next ones
         found = list(range(newest, max(first, 1) - 1, -step))[: self.settings.origins]
         return [origin for origin in found if 0 < origin < periods]

@@ -88,16 +88,16 @@ class SeasonalMean:
 
     def predict(self, panel: Panel, horizon: int, rows: NDArray[np.intp] | None = None) -> Forecast:
         """Mean forecasts; a series never observed gets a cold start."""
-        if panel.frequency.code == "D":
-            mean = self.daily(panel.y if rows is None else panel.y[rows], horizon)
+        if panel.frequency.kind in ("D", "H"):
+            mean = self.daily(panel.y if rows is None else panel.y[rows], horizon, panel.frequency.season)
         else:
             mean = self.yearly(panel, horizon, np.arange(len(panel.y)) if rows is None else rows)
         return cold_start(panel, Forecast.ok(_positive(mean)), rows)
 
-    def daily(self, y: Matrix, horizon: int) -> Matrix:
-        """(n, horizon) of days; a weekday without an observation gets the series' recent mean."""
-        mean = same_season(y, horizon, 7, self.weeks, self.decay)
-        for width in (7 * self.weeks, y.shape[1]):
+    def daily(self, y: Matrix, horizon: int, week: int = 7) -> Matrix:
+        """(n, horizon) of days or hours; a place in the week without an observation gets the series' recent mean."""
+        mean = same_season(y, horizon, week, self.weeks, self.decay)
+        for width in (week * self.weeks, y.shape[1]):
             gap = ~np.isfinite(mean)
             if not gap.any():
                 break

@@ -25,17 +25,11 @@ from forecasting.models.orders import Order, Vector, least_squares, tamed
 log = logging.getLogger(__name__)
 LEAST = 10  # observations
 MONTHS = 60  # observed days from which a month's course can be learnt
-# Most variance of seasonal differences over that of demand, for them to be taken; noise alone: 2. Pasta, six cutoffs, a
-# seasonal AR elsewhere: MASE 0.682; with 1.5 0.689. Of weeks two or three years are known, and the noise of the last
-# one comes again; 45 stores' weeks, four cutoffs: 0.397, without differences 0.527.
-DIFFERENCE = {"D": 1.0, "W": 0.4, "M": 1.0}
 # Least share of periods with demand, for a level that drifts: 172 of tourism's monthly series, three cutoffs: 0.922,
 # before 0.985. Spare parts are worse by it (carparts: 0.71 and 0.96).
 STEADY = 0.95
-YEARS = {"D": 3, "W": 2, "M": 3}  # seasons that must be observed before one is differenced
 # MASE of pasta, six cutoffs: 0.655, all counted whole 0.671; M5's departments, four: 0.795 and 0.804.
 MOST = 2.0  # standard errors
-CYCLES = {"D": 30.4369, "W": 365.25, "M": 365.25}  # days of the cycle that Fourier terms follow
 FAILURES = (ValueError, ArithmeticError, IndexError, np.linalg.LinAlgError)
 
 
@@ -62,7 +56,7 @@ class Facts:
             )
         columns = [self.known[name] for name in order.known]
         if order.fourier:
-            columns += _fourier(self.days, order.fourier, self.frequency.code[0])
+            columns += _fourier(self.days, order.fourier, self.frequency)
         return np.column_stack(columns) if columns else None
 
 
@@ -114,7 +108,11 @@ def candidates(frequency: Frequency, observed: int, strong: bool = True, steady:
         month = 2 if observed >= MONTHS else 0
         ways = ((1, 0, 1, season), (0, 0, 0, 0), *(((0, 1, 1, season),) if strong else ()))
         return [Order(order, seasonal, month) for seasonal in ways for order in ((1, 0, 0), (1, 0, 1))]
-    if frequency.code == "M" and observed >= 3 * season:
+    if frequency.code == "H" and observed >= 3 * season:
+        day = frequency.cycles[0]
+        ways = ((1, 0, 1, day), (0, 1, 1, day)) if strong else ((1, 0, 1, day), (0, 0, 0, 0))
+        return [Order(order, seasonal, 3) for seasonal in ways for order in ((1, 0, 0), (1, 0, 1))]
+    if frequency.code in ("M", "Q") and observed >= 3 * season:
         if steady:
             ways = ((0, 1, 1, season), (1, 0, 1, season))
             return [Order(order, seasonal) for seasonal in ways for order in ((0, 1, 1), (1, 1, 1))]
@@ -131,8 +129,9 @@ def search(facts: Facts, quick: bool = False) -> Fitted | None:
     First the candidates of the frequency, then the best of them with the known covariates, then without Fourier terms.
     quick: the most robust candidate alone, one fit instead of up to eight.
     """
-    season, observed, code = facts.frequency.season, int(np.isfinite(facts.y).sum()), facts.frequency.code[0]
-    strong = observed >= YEARS[code] * season and _wander(facts.y, season) < DIFFERENCE[code]
+    frequency, observed = facts.frequency, int(np.isfinite(facts.y).sum())
+    season = frequency.season
+    strong = observed >= frequency.differenced_after * season and _wander(facts.y, season) < frequency.difference
     steady = bool(np.count_nonzero(facts.y > 0) >= STEADY * observed)
     if not (orders := candidates(facts.frequency, observed, strong, steady)):
         return None
@@ -209,10 +208,14 @@ def forecast(fitted: Fitted, facts: Facts, most: float = MOST) -> Vector:
     return mean * fitted.scale
 
 
-def _fourier(days: NDArray[np.datetime64], pairs: int, code: str) -> list[Vector]:
+def _fourier(days: NDArray[np.datetime64], pairs: int, frequency: Frequency) -> list[Vector]:
     """Sines and cosines of the cycle; days count from the first of their month, so that paydays stay in place."""
-    start = days.astype("datetime64[M]" if code == "D" else "datetime64[Y]").astype("datetime64[D]")
-    angle = (days.astype("datetime64[D]") - start).astype(np.float64) * (2 * np.pi / CYCLES[code])
+    if frequency.code == "H":
+        since = days.astype("datetime64[h]").astype(np.float64) / 24  # days; the week of hours
+    else:
+        start = days.astype("datetime64[M]" if frequency.code == "D" else "datetime64[Y]").astype("datetime64[D]")
+        since = (days.astype("datetime64[D]") - start).astype(np.float64)
+    angle = since * (2 * np.pi / frequency.cycle_days)
     return [wave(k * angle) for k in range(1, pairs + 1) for wave in (np.sin, np.cos)]
 
 

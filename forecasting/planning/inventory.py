@@ -19,13 +19,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from forecasting.data.frequency import Frequency
 from forecasting.errors import PlanningError
 from forecasting.planning import sums
 
 Numbers = NDArray[np.float64]
 Labels = NDArray[np.object_]
 X_LIMIT, Y_LIMIT = 0.5, 1.0  # coefficient of variation, as is usual
-XYZ_PERIODS = {"D": 91, "W": 26, "M": 24}
 SLACK = 1e-9  # share of a pack that arithmetic may leave over
 
 
@@ -124,14 +124,15 @@ def left_over(stock: Numbers, mean: Numbers, lead_time: NDArray[np.int64], lost:
 
 
 def xyz_class(y: NDArray[np.floating], code: str) -> Labels:
-    """(n_series,) X, Y or Z by the coefficient of variation of newest demand, of weeks where periods are days.
+    """(n_series,) X, Y or Z by the coefficient of variation of newest demand, of weeks where periods are shorter.
 
-    y: (n_series, n_periods) units, NaN = unobserved: a week counts by the mean of its observed days. Without two
+    y: (n_series, n_periods) units, NaN = unobserved: a week counts by the mean of its observed periods. Without two
     periods or any demand: Z.
     """
-    newest = np.asarray(y[:, -XYZ_PERIODS[code[0]] :], dtype=np.float64)
-    if code[0] == "D":
-        whole = newest[:, newest.shape[1] % 7 :].reshape(len(newest), -1, 7)
+    frequency = Frequency(code)
+    newest = np.asarray(y[:, -frequency.rhythm :], dtype=np.float64)
+    if (week := frequency.week) > 1:
+        whole = newest[:, newest.shape[1] % week :].reshape(len(newest), -1, week)
         seen = np.isfinite(whole).sum(axis=2)
         newest = np.where(seen > 0, np.nan_to_num(whole).sum(axis=2) / np.maximum(seen, 1), np.nan)
     seen = np.isfinite(newest)

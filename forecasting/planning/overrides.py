@@ -172,7 +172,9 @@ def apply(
     final: Numbers = np.asarray(mean, dtype=np.float64).copy()
     through = []
     for override, mine in zip(overrides, rows, strict=True):
-        columns = np.flatnonzero((days >= pd.Timestamp(override.start)) & (days <= pd.Timestamp(override.end)))
+        columns = np.flatnonzero(
+            (days >= pd.Timestamp(override.start)) & (days.normalize() <= pd.Timestamp(override.end))
+        )
         if override.kind == PERCENT:
             final[np.ix_(mine, columns)] *= 1 + override.value / 100
             changed = np.repeat(mine, len(columns)), np.tile(columns, len(mine))

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forecasting.data.demand import out_of_stock
+from forecasting.data.frequency import Frequency
 from forecasting.data.locate import Grid
 from forecasting.data.panel import Panel
 from forecasting.data.tables import EXPLANATIONS, FORECAST_LEVELS, FORECASTS, LOST_DEMAND, SERIES_SCORES
@@ -23,7 +24,6 @@ from forecasting.queries.store import Catalogue, Store, Vintage
 log = logging.getLogger(__name__)
 CLASSES = ("demand_class", "volume_class")
 SORTS = ("unique_id", "units", "wape", "bias", "value_added")
-LONG_AGO = {"D": 182, "W": 104, "M": 48}  # periods of history that a chart begins with
 SHOWN = 3  # past vintages in a chart
 MANY = 200  # values of an attribute that are still offered as a list
 
@@ -196,7 +196,7 @@ def chart(vintage: Vintage, found: One, frequency: str, plan: pd.DataFrame) -> d
     plan: rows of OVERRIDDEN of this series or total.
     """
     history = found.history
-    recent = LONG_AGO[frequency[0]]
+    recent = Frequency(frequency).charted
     if found.history.empty:
         history = found.forecasts[["ds"]].assign(y=np.nan, price=np.nan, promotion=np.nan, out=False)
     start = max(0, len(history) - len(found.forecasts) - 4 * recent)
@@ -208,7 +208,7 @@ def chart(vintage: Vintage, found: One, frequency: str, plan: pd.DataFrame) -> d
     }
     return {
         "name": found.name, "level": found.level, "cutoff": vintage.cutoff.isoformat(), "shown": recent,
-        "ds": [f"{day:%Y-%m-%d}" for day in history.index],
+        "ds": [day.isoformat(" ", "minutes") if frequency == "H" else f"{day:%Y-%m-%d}" for day in history.index],
         "y": _list(history["y"]),
         **{name: _list(mine[name]) for name in ("mean", "p05", "p25", "p75", "p95")},
         "out": [int(at) for at in np.flatnonzero(history["out"])],

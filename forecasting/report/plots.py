@@ -139,7 +139,7 @@ def demand(chart: Mapping[str, Any], shown: int, size: tuple[int, int], t: Words
     """
     ahead = next((at for at, one in enumerate(chart["mean"]) if one is not None), len(chart["ds"]))
     start = max(0, ahead - shown)
-    days = [date.fromisoformat(day) for day in chart["ds"][start:]]
+    days = [date.fromisoformat(day[:10]) for day in chart["ds"][start:]]
     part = {name: chart[name][start:] for name in ("y", "mean", "p05", "p25", "p75", "p95")}
     past: Values = next(iter(chart["past"].values()), [])[start:]
     plan = chart["plan"][start:]

@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment
 from markupsafe import Markup
 
+from forecasting.data.frequency import Frequency
 from forecasting.look.environment import environment, style
 from forecasting.look.words import Words
 from forecasting.report import plots
@@ -17,7 +18,6 @@ from forecasting.report.facts import Drawn, Facts
 
 PACKAGE = "forecasting.report"
 LARGE, SMALL, LOW = (1040, 300), (500, 210), (500, 220)  # sizes of plots
-SHOWN = {"D": 120, "W": 78, "M": 48}  # periods of history in the plot of the total; half of them in the small ones
 FIRST = 5  # exceptions that the gist names
 
 
@@ -40,7 +40,7 @@ def render(facts: Facts, language: str) -> str:
 
 
 def _demand(drawn: Drawn, facts: Facts, size: tuple[int, int], part: int, t: Words) -> plots.Plot:
-    return plots.demand(drawn.chart, SHOWN[facts.frequency[0]] // part, size, t)
+    return plots.demand(drawn.chart, Frequency(facts.frequency).plotted // part, size, t)
 
 
 def _trend(accuracy: dict[str, Any], t: Words) -> plots.Plot | None:

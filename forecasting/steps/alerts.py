@@ -13,7 +13,7 @@ import pandas as pd
 from forecasting.data.tables import ALERTS, DRIFT, FORECASTS, HEALTH, QUALITY, RUNS, SCORE_TRENDS, SCORES
 from forecasting.errors import StoreError
 from forecasting.settings import Settings
-from forecasting.steps.run import Run, record, whole_periods
+from forecasting.steps.run import Run, night_of, record
 from forecasting.stores.changes import Change
 from forecasting.stores.channels import Notice, channels
 from forecasting.stores.warehouse import Warehouse
@@ -41,8 +41,9 @@ def watch(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -> 
 
     Returns cutoff, opened, open, closed. A night before the newest vintage (a backfill) opens and closes nothing.
     """
-    cutoff = whole_periods(settings, cutoff)
-    with record(settings, run, "alerts", cutoff) as outcome:
+    night = night_of(settings, cutoff)
+    cutoff = night.cutoff
+    with record(settings, run, "alerts", night) as outcome:
         newest = next(iter(Warehouse(settings.warehouse).cutoffs(most=1)), cutoff)
         if cutoff < newest:
             outcome.message = f"alerts are those of the newest vintage, {newest}"
@@ -70,7 +71,7 @@ def late(settings: Settings, cutoff: date, run: Run, promised: str) -> None:
 
 def _raise(settings: Settings, cutoff: date, run: Run, found: Finding) -> None:
     try:
-        _settle(settings, whole_periods(settings, cutoff), run, [found], log.warning, close=False)
+        _settle(settings, night_of(settings, cutoff).cutoff, run, [found], log.warning, close=False)
     except StoreError:
         log.exception("An alert could not be written: %s", found)
 

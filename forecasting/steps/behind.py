@@ -14,6 +14,7 @@ from forecasting.data.lake_tables import SALES
 from forecasting.data.panel import Panel
 from forecasting.settings import Settings
 from forecasting.stores.commits import version_of
+from forecasting.stores.frames import has_hours
 from forecasting.stores.lake import Lake
 
 Rows = list[dict[str, Any]]
@@ -70,11 +71,13 @@ def tables(lake: Lake, settings: Settings, panel: Panel, where: int) -> dict[str
 
 
 def plain(frame: pd.DataFrame) -> Rows:
-    """Rows as plain values: dates without a time, None for an empty cell."""
+    """Rows as plain values: dates without a time where all are at midnight, None for an empty cell."""
     columns = {}
     for name, values in frame.items():
-        kind = pd.api.types.is_datetime64_any_dtype(values.dtype)
-        columns[str(name)] = (values.dt.date if kind else values).astype(object).where(values.notna(), None)
+        shown = values
+        if pd.api.types.is_datetime64_any_dtype(values.dtype):
+            shown = values.dt.strftime("%Y-%m-%d %H:%M") if has_hours(values) else values.dt.date
+        columns[str(name)] = shown.astype(object).where(values.notna(), None)
     return [{str(name): value for name, value in row.items()} for row in pd.DataFrame(columns).to_dict("records")]
 
 
@@ -91,7 +94,8 @@ def _used(rows: pd.DataFrame, until: pd.Timestamp) -> pd.DataFrame:
     """Those up to a day, and those without one, by day."""
     if rows.empty or "ds" not in rows:
         return rows
-    return rows[rows["ds"].isna() | (rows["ds"] <= until)].sort_values("ds", kind="stable")
+    used: pd.DataFrame = rows[rows["ds"].isna() | (rows["ds"].dt.normalize() <= until)]
+    return used.sort_values("ds", kind="stable")
 
 
 def _signals(rows: pd.DataFrame, settings: Settings, panel: Panel, series: pd.Series) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from forecasting.evaluation import drift, drift_demand, drift_inputs
 from forecasting.evaluation.drift import Finding, Values
 from forecasting.evaluation.drift_recent import Recent, weighted
 from forecasting.settings import Settings
-from forecasting.steps.run import Run, record, whole_periods
+from forecasting.steps.run import Run, night_of, record
 from forecasting.stores.lake import Lake
 from forecasting.stores.warehouse import Warehouse
 
@@ -29,11 +29,12 @@ def detect(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) ->
 
     Returns cutoff, measured, drifted (how many) and message; nothing is measured where `drift.enabled` is false.
     """
-    cutoff = whole_periods(settings, cutoff)
+    night = night_of(settings, cutoff)
+    cutoff = night.cutoff
     if not settings.drift.enabled:
         tell("drift.enabled is false")
         return {"cutoff": cutoff.isoformat(), "measured": 0, "drifted": 0, "message": ""}
-    with record(settings, run, "drift", cutoff) as outcome:
+    with record(settings, run, "drift", night) as outcome:
         warehouse, panel = Warehouse(settings.warehouse), Lake(settings.lake).read_panel(cutoff)
         outcome.snapshot = panel.snapshot
         recent = Recent.of(panel, settings.drift.window)
@@ -77,8 +78,9 @@ def _table(findings: list[Finding]) -> pd.DataFrame:
 
 def _expected(settings: Settings, recent: Recent, warehouse: Warehouse) -> Mapping[str, Values]:
     """By level, (n_groups, newest periods): what the newest vintage before each period expected; NaN for none."""
-    panel, count = recent.panel, min(settings.drift.vintages, len(recent.panel.periods))
-    cutoffs = [pd.Timestamp(day) for day in warehouse.cutoffs(before=panel.cutoff, most=settings.drift.vintages)]
+    panel, vintages = recent.panel, settings.drift.vintages
+    count = min(vintages * panel.frequency.a_day, len(panel.periods))
+    cutoffs = [pd.Timestamp(day) for day in warehouse.cutoffs(before=panel.cutoff, most=vintages)]
     names = [level.name for level in recent.levels]
     columns = ["cutoff", "level", "name", "ds", "horizon", "mean"]
     horizons = list(range(1, recent.window + 1))

@@ -18,7 +18,7 @@ from forecasting.errors import ArtifactError, PlanningError
 from forecasting.models.blend import Blend
 from forecasting.settings import Settings
 from forecasting.steps.replenish import current
-from forecasting.steps.run import Run, record, whole_periods
+from forecasting.steps.run import Run, night_of, record
 from forecasting.steps.serving import loaded
 from forecasting.stores.changes import Change
 from forecasting.stores.lake import Lake
@@ -37,8 +37,9 @@ def find(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -> d
 
     Each stands there once, for the reason that puts the most in doubt. Returns cutoff, exceptions and explained.
     """
-    cutoff = whole_periods(settings, cutoff)
-    with record(settings, run, "exceptions", cutoff) as outcome:
+    night = night_of(settings, cutoff)
+    cutoff = night.cutoff
+    with record(settings, run, "exceptions", night) as outcome:
         warehouse, day = Warehouse(settings.warehouse), pd.Timestamp(cutoff)
         panel, columns = Lake(settings.lake).read_panel(cutoff), ["unique_id", "ds", "horizon", "mean"]
         vintage = warehouse.read(FORECASTS, [*columns, "status", "model_version"], cutoff=day)

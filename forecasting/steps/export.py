@@ -20,7 +20,7 @@ from forecasting.data.views import VIEWS, View
 from forecasting.errors import SettingsError, some
 from forecasting.sections import ExportSettings
 from forecasting.settings import Settings
-from forecasting.steps.run import Run, record, whole_periods
+from forecasting.steps.run import Run, night_of, record
 from forecasting.stores.files import write_whole
 from forecasting.stores.warehouse import Warehouse
 
@@ -62,9 +62,10 @@ def scores(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) ->
 
 
 def _export(settings: Settings, cutoff: date, run: Run, tell: Tell, step: str, part: Collection[str]) -> dict[str, Any]:
-    cutoff, wanted = whole_periods(settings, cutoff), settings.export
+    night, wanted = night_of(settings, cutoff), settings.export
+    cutoff = night.cutoff
     facts: dict[str, Any] = {"cutoff": cutoff.isoformat(), "place": None, "files": 0, "rows": 0}
-    with record(settings, run, step, cutoff) as outcome:
+    with record(settings, run, step, night) as outcome:
         if wanted is None:
             outcome.outcome, outcome.message = "skipped", "There is no section [export]."
             return facts

@@ -17,15 +17,16 @@ from forecasting.data.build import build_panel
 from forecasting.data.frequency import Frequency
 from forecasting.data.gates import gates, shrunk
 from forecasting.data.lake_tables import EVENTS, INVENTORY, PRICES, PROMOTIONS, SIGNALS, STOCK
+from forecasting.data.nights import Night
 from forecasting.data.pieces import Pieces
-from forecasting.data.quality import Known, goes_on_until, screen_attributes, screen_by_item, screen_sales, screen_table
+from forecasting.data.quality import Known, screen_attributes, screen_by_item, screen_sales, screen_table
 from forecasting.data.sieve import Screened
 from forecasting.data.tables import QUALITY, QUARANTINE
 from forecasting.errors import DataQualityError
 from forecasting.settings import Settings
 from forecasting.sources import open_source
-from forecasting.sources.mapping import days_of
-from forecasting.steps.run import Run, record
+from forecasting.steps import sales_rows
+from forecasting.steps.run import Run, night_of, record
 from forecasting.stores.alone import alone
 from forecasting.stores.changes import Change
 from forecasting.stores.commits import Kept, Snapshot
@@ -36,13 +37,12 @@ from forecasting.stores.warehouse import Warehouse
 KEPT_OF_STOPPED = 1_000
 LONG = ("sales", "prices")  # tables with a row a series and day, or nearly
 PART = 500_000  # rows that are screened at once
-GAPS = {"D": 7, "W": 14, "M": 62}  # days that a shop may be closed, by frequency, before its sales have ended
 log = logging.getLogger(__name__)
 Tell = Callable[[str], None]
 
 
 @dataclass
-class _Night:
+class _Found:
     """What has been read and screened so far."""
 
     tables: dict[str, pd.DataFrame | Kept] = field(default_factory=dict)
@@ -64,33 +64,36 @@ def extract(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -
     tables say why.
     """
     lean()
-    with record(settings, run, "extract", cutoff) as outcome, alone(settings.warehouse, "extract"):
+    night = night_of(settings, cutoff)
+    with record(settings, run, "extract", night) as outcome, alone(settings.warehouse, "extract"):
         lake = Lake(settings.lake)
-        newest = lake.newest_cutoff()
-        before = lake.newest_cutoff(before=cutoff)
-        since = _since(settings, before)
-        night = _Night()
-        _read_others(settings, cutoff, night, lake, tell)
-        sales, read = _read_sales(settings, night, Known(cutoff, *_keys(night), newest), since)
+        before = _Before.of(settings, lake, night)
+        since = before.since(settings)
+        if night.within:
+            tell(f"no period has ended since {night.cutoff}: its forecasts are made again from what is known by now")
+        found = _Found()
+        _read_others(settings, cutoff, found, lake, tell)
+        known = Known(cutoff, *_keys(found), lake.newest_cutoff())
+        sales, read = _read_sales(settings, found, known, since, before.rows(settings, lake))
         tell(f"sales: {read:,} rows read, {len(sales):,} days of series clean")
-        night.reports += _known_before(settings, lake, sales, since, before)
-        broken = _broken(night)
+        found.reports += _known_before(settings, lake, sales, before)
+        broken = _broken(found)
         if broken:
-            night.quarantined = [rows.groupby("rule", sort=False).head(KEPT_OF_STOPPED) for rows in night.quarantined]
-            _publish_quality(settings, night, cutoff, "", run)
+            found.quarantined = [rows.groupby("rule", sort=False).head(KEPT_OF_STOPPED) for rows in found.quarantined]
+            _publish_quality(settings, found, night, "", run)
             raise DataQualityError(
                 f"The night of {cutoff} is not worth forecasting from, and nothing was published:\n  "
                 + "\n  ".join(broken)
                 + "\nSee the tables quality and quarantine; limits are in [screen]."
             )
-        snapshot = lake.commit(cutoff, sales, since, night.tables)
+        snapshot = lake.commit(cutoff, sales, since, found.tables)
         outcome.snapshot = snapshot.id
         del sales
-        night.tables.clear()  # what is built from is what was committed
+        found.tables.clear()  # what is built from is what was committed
         count, periods = _build(lake, settings, cutoff, snapshot)
         tell(f"panel: {count:,} series x {periods:,} periods, snapshot {snapshot.id}")
-        _publish_quality(settings, night, cutoff, snapshot.id, run)
-        quarantined = len(night.quarantined[-1])
+        _publish_quality(settings, found, night, snapshot.id, run)
+        quarantined = len(found.quarantined[-1])
         outcome.rows = read
         outcome.message = f"{read - quarantined:,} of {read:,} sales rows clean, {count:,} series"
         return {
@@ -105,28 +108,48 @@ def extract(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -
         }
 
 
-def _since(settings: Settings, before: date | None) -> date | None:
-    """First day that is read: new ones, and those that are corrected late. None on the first night: everything.
+@dataclass(frozen=True)
+class _Before:
+    """The newest night of an earlier cutoff. taken: last day that its snapshot holds; cutoff: its own; None: no such.
 
-    It follows from the night before, not from the newest one, so that a night that runs again reads the same days.
+    It is not the newest night of all, so that a night that runs again, and one more within the same week or month,
+    reads the same days: what the newest night of a cutoff finds replaces what those before it found.
     """
-    return None if before is None else before + timedelta(days=1 - settings.extract.correction_days)
+
+    taken: date | None
+    cutoff: date | None
+
+    @classmethod
+    def of(cls, settings: Settings, lake: Lake, night: Night) -> _Before:
+        taken = lake.newest_cutoff(before=night.cutoff)
+        return cls(taken, None if taken is None else night_of(settings, taken).cutoff)
+
+    def since(self, settings: Settings) -> date | None:
+        """First day that is read: new ones, and those that are corrected late. None on the first night: everything.
+
+        Whole periods: what names a period by its first day may come after the period.
+        """
+        if self.cutoff is None:
+            return None
+        first = pd.Timestamp(self.cutoff + timedelta(days=1 - settings.extract.correction_days))
+        return Frequency.parse(settings.panel.frequency).starts(pd.DatetimeIndex([first]))[0].date()
+
+    def rows(self, settings: Settings, lake: Lake) -> pd.DataFrame | None:
+        """Ready weeks, months or quarters that were taken in then; None where the sales are none."""
+        if self.taken is None or not sales_rows.named(settings):
+            return None
+        return lake.read(lake.snapshot(self.taken).id, "sales")
 
 
-def _read_sales(settings: Settings, night: _Night, known: Known, since: date | None) -> tuple[pd.DataFrame, int]:
+def _read_sales(
+    settings: Settings, found: _Found, known: Known, since: date | None, history: pd.DataFrame | None
+) -> tuple[pd.DataFrame, int]:
     """Clean sales by day, and the number of rows read. What lies between cutoff and future waits for its own night."""
     source, table, rules = open_source(settings, "sales"), settings.extract.sales, settings.screen
     raw = source.read(since, known.cutoff)
+    known = replace(known, **sales_rows.dates(settings, raw, history))
     if rules.future_days is not None:
-        later = source.read(known.future_from.date() + timedelta(days=1), None)
-        days = days_of(later["ds"])
-        gap = GAPS[settings.panel.frequency[0]]
-        newest = goes_on_until(days_of(raw["ds"]), days, known.future_from.date(), gap)
-        known = replace(known, newest=newest)
-        # Without a day a row came with the first reading too, unless it looks like a later one, as 2026-13-01 does.
-        undated = raw.loc[days_of(raw["ds"]).isna(), "ds"]
-        missed = days.isna() & later["ds"].notna() & ~later["ds"].isin(undated.unique())
-        later = later[(days > pd.Timestamp(newest) + pd.Timedelta(days=rules.future_days)) | missed]
+        known, later = sales_rows.later(settings, raw, known, rules.future_days)
         if len(later):
             raw = pd.concat([raw, later], ignore_index=True)
     screen = partial(screen_sales, table=table, rules=rules, known=known)
@@ -135,11 +158,14 @@ def _read_sales(settings: Settings, night: _Night, known: Known, since: date | N
     read = len(raw)
     del raw
     report = gates(screened, table, settings.panel.frequency, rules, known)
-    clean = night.take("sales", Screened(screened.clean, screened.quarantined, pd.concat([screened.report, report])))
+    reports = [screened.report, report]
+    if known.labels is not None and len(screened.clean):
+        reports.append(known.labels.report(screened.clean, pd.Timestamp(known.cutoff)))
+    clean = found.take("sales", Screened(screened.clean, screened.quarantined, pd.concat(reports)))
     return canonical.daily(clean, table), read
 
 
-def _read_others(settings: Settings, cutoff: date, night: _Night, lake: Lake, tell: Tell) -> None:
+def _read_others(settings: Settings, cutoff: date, found: _Found, lake: Lake, tell: Tell) -> None:
     """Everything but the sales, whole: attributes, prices, promotions, events, stock, signals.
 
     A long table goes to the lake at once; it belongs to no snapshot until the night is committed.
@@ -150,70 +176,70 @@ def _read_others(settings: Settings, cutoff: date, night: _Night, lake: Lake, te
     for name in settings.source_tables():
         if name == "sales":
             continue
-        clean, read = _read_other(settings, name, (cutoff, last), night)
+        clean, read = _read_other(settings, name, (cutoff, last), found)
         if name.startswith("signal_"):
             signals.append(clean)
         else:
-            night.tables[name] = lake.keep(name, clean) if name in LONG else clean
+            found.tables[name] = lake.keep(name, clean) if name in LONG else clean
         tell(f"{name}: {read:,} rows read")
     if signals:
-        night.tables["signals"] = pd.concat(signals, ignore_index=True)
+        found.tables["signals"] = pd.concat(signals, ignore_index=True)
 
 
 def _read_other(
-    settings: Settings, name: str, days: tuple[date, pd.Timestamp], night: _Night
+    settings: Settings, name: str, days: tuple[date, pd.Timestamp], found: _Found
 ) -> tuple[pd.DataFrame, int]:
     """Clean rows of one table, and the number of rows read. days: the cutoff; the last that promotions are followed."""
     cutoff, last = days
     if name == "inventory":
         raw = open_source(settings, name).read(cutoff - timedelta(days=_stock_days(settings)), cutoff)
-        clean = night.take(name, screen_table(raw, name, INVENTORY))
+        clean = found.take(name, screen_table(raw, name, INVENTORY))
         return canonical.newest(clean, pd.Timestamp(cutoff)), len(raw)
     raw = open_source(settings, name).read(None, None)
     if name in ("items", "stores"):
-        return night.take(name, screen_attributes(raw, name, name.removesuffix("s"))), len(raw)
+        return found.take(name, screen_attributes(raw, name, name.removesuffix("s"))), len(raw)
     if name.startswith("signal_"):
         declared = next(one for one in settings.extract.signals if f"signal_{one.name}" == name)
-        return night.take(name, screen_table(canonical.signal(raw, declared), name, SIGNALS)), len(raw)
+        return found.take(name, screen_table(canonical.signal(raw, declared), name, SIGNALS)), len(raw)
     if name == "stock":
         if "on_hand" in raw and settings.planning and not settings.extract.inventory:
             on_hand = screen_table(raw, name, INVENTORY).clean  # its broken rows are those of `stock`
-            night.tables["inventory"] = canonical.newest(on_hand, pd.Timestamp(cutoff))
-        clean = night.take(name, screen_table(canonical.stock(raw), name, STOCK))
+            found.tables["inventory"] = canonical.newest(on_hand, pd.Timestamp(cutoff))
+        clean = found.take(name, screen_table(canonical.stock(raw), name, STOCK))
         return canonical.out_of_stock(clean), len(raw)
     target = {"prices": PRICES, "promotions": PROMOTIONS, "events": EVENTS}[name]
     rows, read = [canonical.promotions(raw, last) if name == "promotions" else raw], len(raw)
     del raw
     screen = partial(screen_table, name=name, target=target)
     if "item" not in rows[0]:
-        return night.take(name, screen(rows.pop())), read
-    return night.take(name, screen_by_item(rows.pop(), screen, PART)), read
+        return found.take(name, screen(rows.pop())), read
+    return found.take(name, screen_by_item(rows.pop(), screen, PART)), read
 
 
 def _stock_days(settings: Settings) -> int:
     return settings.planning.stock_days if settings.planning else 0
 
 
-def _keys(night: _Night) -> tuple[frozenset[str] | None, frozenset[str] | None]:
-    found: list[frozenset[str] | None] = []
+def _keys(found: _Found) -> tuple[frozenset[str] | None, frozenset[str] | None]:
+    keys: list[frozenset[str] | None] = []
     for name in ("items", "stores"):
-        table = night.tables.get(name)
-        found.append(frozenset(table[name[:-1]].astype("str")) if isinstance(table, pd.DataFrame) else None)
-    return found[0], found[1]
+        table = found.tables.get(name)
+        keys.append(frozenset(table[name[:-1]].astype("str")) if isinstance(table, pd.DataFrame) else None)
+    return keys[0], keys[1]
 
 
-def _known_before(
-    settings: Settings, lake: Lake, sales: pd.DataFrame, since: date | None, before: date | None
-) -> list[pd.DataFrame]:
+def _known_before(settings: Settings, lake: Lake, sales: pd.DataFrame, before: _Before) -> list[pd.DataFrame]:
     """QUALITY of the days that were read before too, up to the last night's cutoff."""
-    if before is None or since is None or since > before:
+    since = before.since(settings)
+    if before.taken is None or before.cutoff is None or since is None or since > before.cutoff:
         return []
-    read = int((sales["ds"] <= pd.Timestamp(before)).sum())
-    return [shrunk(read, lake.count(lake.snapshot(before).id, since, before), since, before, settings.screen)]
+    read = int((sales["ds"] < pd.Timestamp(before.cutoff + timedelta(days=1))).sum())
+    known = lake.count(lake.snapshot(before.taken).id, since, before.cutoff)
+    return [shrunk(read, known, since, before.cutoff, settings.screen)]
 
 
-def _broken(night: _Night) -> list[str]:
-    report = pd.concat(night.reports)
+def _broken(found: _Found) -> list[str]:
+    report = pd.concat(found.reports)
     failed = report[(report["severity"] == "stop") & ~report["passed"].astype(bool)]
     return [f"{row.table}, rule {row.rule}: {row.message}" for row in failed.itertuples()]
 
@@ -230,11 +256,12 @@ def _build(lake: Lake, settings: Settings, cutoff: date, snapshot: Snapshot) -> 
         return len(panel.y), len(panel.periods)
 
 
-def _publish_quality(settings: Settings, night: _Night, cutoff: date, snapshot: str, run: Run) -> None:
+def _publish_quality(settings: Settings, found: _Found, night: Night, snapshot: str, run: Run) -> None:
     """Reports and quarantine of this cutoff, replaced as a whole."""
-    stamp: dict[str, Any] = {"cutoff": pd.Timestamp(cutoff), "snapshot": snapshot, "run_id": run.run_id}
-    quality = pd.concat(night.reports, ignore_index=True).assign(**stamp)
-    quarantine = pd.concat(night.quarantined, ignore_index=True).assign(**stamp)
-    partition = {"cutoff": pd.Timestamp(cutoff)}
+    stamp: dict[str, Any] = {"cutoff": night.day, "snapshot": snapshot, "run_id": run.run_id}
+    stamp["night"] = pd.Timestamp(night.asked)
+    quality = pd.concat(found.reports, ignore_index=True).assign(**stamp)
+    quarantine = pd.concat(found.quarantined, ignore_index=True).assign(**stamp)
+    partition = {"cutoff": night.day}
     changes = [Change(QUALITY, quality, partition), Change(QUARANTINE, quarantine, partition)]
     Warehouse(settings.warehouse).publish(changes)

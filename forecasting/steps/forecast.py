@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from structlog.contextvars import bound_contextvars
 
 from forecasting.data.blocks import lean
-from forecasting.data.panel import Panel
+from forecasting.data.panel import Matrix, Panel
 from forecasting.data.tables import FORECAST_LEVELS, FORECAST_SUMS, FORECASTS, FORECASTS_WITHDRAWN
 from forecasting.errors import PublishError, SettingsError, some
 from forecasting.models.blend import Blend
 from forecasting.models.calibrations import Calibrations
 from forecasting.settings import Settings
 from forecasting.steps import overrides, vintage
-from forecasting.steps.run import Run, now, record, whole_periods
+from forecasting.steps.run import Run, night_of, now, record
 from forecasting.steps.serving import loaded, servable
 from forecasting.stores.alone import alone
 from forecasting.stores.changes import Change, Stream
@@ -41,7 +41,7 @@ def plan(settings: Settings, cutoff: date) -> list[dict[str, Any]]:
     is not what was registered and the champion before it stands in. Raises SettingsError where `forecast.series` names
     no series of the panel, PublishError where there is no champion, or none that can be loaded.
     """
-    cutoff = whole_periods(settings, cutoff)
+    cutoff = night_of(settings, cutoff).cutoff
     panel = Lake(settings.lake).read_panel(cutoff)
     rows = _wanted(settings, panel)
     champion, refused = _servable(Registry(settings.mlflow), cutoff)
@@ -74,7 +74,7 @@ def predict(
     """Forecast one shard of `plan` into the lake's staging area. Returns shard, rows, version."""
     lean()
     lake = Lake(settings.lake)
-    panel = lake.read_panel(whole_periods(settings, cutoff))
+    panel = lake.read_panel(night_of(settings, cutoff).cutoff)
     rows = _wanted(settings, panel)[shard["start"] : shard["stop"]]
     with bound_contextvars(snapshot=panel.snapshot):
         version = str(shard["version"])
@@ -97,8 +97,9 @@ def publish(settings: Settings, cutoff: date, run: Run) -> dict[str, Any]:
     series, statuses. Raises PublishError where a series lacks a row or a row its status.
     """
     lean()
-    cutoff = whole_periods(settings, cutoff)
-    with record(settings, run, "forecast", cutoff) as outcome:
+    night = night_of(settings, cutoff)
+    cutoff = night.cutoff
+    with record(settings, run, "forecast", night) as outcome:
         lake, warehouse = Lake(settings.lake), Warehouse(settings.warehouse)
         panel = lake.read_panel(cutoff)
         pieces = partial(lake.staged_pieces, cutoff, run.run_id)
@@ -111,7 +112,7 @@ def publish(settings: Settings, cutoff: date, run: Run) -> dict[str, Any]:
         with alone(settings.warehouse, "override"):  # one that is taken meanwhile changes this vintage, not the last
             warehouse.publish(
                 [
-                    *_withdrawn(settings, warehouse, cutoff, origin),
+                    *_withdrawn(settings, warehouse, panel, found.mean, origin),
                     Stream(FORECASTS, pieces(), day),
                     Stream(FORECAST_LEVELS, vintage.levels(calibrations, panel, found.mean, origin), day),
                     Stream(FORECAST_SUMS, vintage.sums(calibrations, panel, found.mean, origin), day),
@@ -155,11 +156,22 @@ def _merged(warehouse: Warehouse, cutoff: date, table: pd.DataFrame) -> pd.DataF
     return pd.concat([kept, table.astype({"unique_id": "str"})], ignore_index=True)
 
 
-def _withdrawn(settings: Settings, warehouse: Warehouse, cutoff: date, origin: vintage.Origin) -> list[Change]:
-    """The vintage that is there, to be kept as it stands, where another model or snapshot made it."""
+def _withdrawn(
+    settings: Settings, warehouse: Warehouse, panel: Panel, mean: Matrix, origin: vintage.Origin
+) -> list[Change]:
+    """The vintage that is there, to be kept as it stands, where another model or other sales made it.
+
+    mean: (n_series, horizon) of the new one. Another snapshot whose forecasts are the same replaces nothing that was
+    said: with weeks or months that is every night on which no period ends.
+    """
+    cutoff = panel.cutoff
     made = warehouse.read(FORECASTS, ["model_version", "snapshot"], cutoff=pd.Timestamp(cutoff), horizon=1)
     versions = set(made["model_version"])
-    if made.empty or (versions == {origin.model_version} and set(made["snapshot"]) == {origin.snapshot}):
+    same = versions == {origin.model_version}
+    if made.empty or (same and set(made["snapshot"]) == {origin.snapshot}):
+        return []
+    columns = ["unique_id", "horizon", "mean"]
+    if same and _equal(warehouse.read(FORECASTS, columns, cutoff=pd.Timestamp(cutoff)), panel, mean):
         return []
     made_by = [Registry(settings.mlflow).version(one) for one in versions]
     reasons = {one.tags["withdrawn_reason"] for one in made_by if one.state == "withdrawn"}
@@ -168,6 +180,15 @@ def _withdrawn(settings: Settings, warehouse: Warehouse, cutoff: date, origin: v
         withdrawn_by=origin.run_id, withdrawn_at=now(), withdrawn_reason="; ".join([*sorted(reasons), told])
     )
     return [Change(FORECASTS_WITHDRAWN, old, {"cutoff": pd.Timestamp(cutoff), "withdrawn_by": origin.run_id})]
+
+
+def _equal(published: pd.DataFrame, panel: Panel, mean: Matrix) -> bool:
+    """Whether a vintage has these series and means."""
+    rows = pd.Index(panel.unique_ids).get_indexer(pd.Index(published["unique_id"]))
+    steps = published["horizon"].to_numpy(dtype=int) - 1
+    if len(published) != mean.size or (rows < 0).any() or (steps >= mean.shape[1]).any():
+        return False
+    return bool((published["mean"].to_numpy(dtype=np.float32) == mean[rows, steps]).all())
 
 
 def calibrations_of(settings: Settings, version: str) -> Calibrations:

@@ -15,7 +15,7 @@ from forecasting.data.tables import FORECASTS, HEALTH, MODEL_PROMOTIONS, QUALITY
 from forecasting.evaluation import health as signs
 from forecasting.evaluation.health import AirflowFacts, Sign
 from forecasting.settings import Settings
-from forecasting.steps.run import Run, record, whole_periods
+from forecasting.steps.run import Run, night_of, record
 from forecasting.stores.registry import Registry
 from forecasting.stores.warehouse import Warehouse
 
@@ -33,8 +33,9 @@ def check(
     airflow: what only Airflow knows; without it, failed DAG runs are left out. wape: of the newest scored vintage over
     its nearest periods, None before there is one.
     """
-    vintage = whole_periods(settings, cutoff)
-    with record(settings, run, "health", vintage) as outcome:
+    night = night_of(settings, cutoff)
+    vintage = night.cutoff
+    with record(settings, run, "health", night) as outcome:
         warehouse = Warehouse(settings.warehouse)
         found = [*_nights(settings, vintage, warehouse), *_models(settings, vintage, warehouse)]
         if airflow is not None:
@@ -60,6 +61,7 @@ def _nights(settings: Settings, vintage: date, warehouse: Warehouse) -> Iterator
     frequency, days = Frequency.parse(settings.panel.frequency), timedelta(days=settings.health.days)
     runs = warehouse.read(RUNS)
     runs["vintage"] = [cutoff_of(frequency, day) for day in runs["cutoff"].dt.date]
+    runs["night"] = runs["night"].fillna(runs["cutoff"])  # older releases kept the night as the cutoff
     runs = runs[runs["vintage"] <= vintage]
     runs["ended"] = (runs["started_at"] + pd.to_timedelta(runs["seconds"], unit="s")).dt.floor("us")
     moment = runs["started_at"].max().to_pydatetime() if len(runs) else NEVER

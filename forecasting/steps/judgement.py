@@ -18,8 +18,6 @@ from forecasting.settings import Settings
 from forecasting.steps.serving import loaded, servable
 from forecasting.stores.registry import Registry, Version
 
-LEAST = {"D": 7, "W": 4, "M": 2}  # periods that neither has seen
-
 
 def trained(settings: Settings, contest: Contest, choice: Choice, registry: Registry, naive: float) -> Verdict:
     """The verdict on what a training has chosen.
@@ -98,7 +96,7 @@ def _too_early(settings: Settings, panel: Panel, known: int, live: Version) -> V
 
 def _least(settings: Settings, panel: Panel) -> int:
     """Periods that neither has seen, at least."""
-    return settings.train.judge.least or LEAST[panel.frequency.code[0]]
+    return settings.train.judge.least or panel.frequency.unseen
 
 
 def _trial(settings: Settings, contest: Contest, choice: Choice, known: int) -> Blend:

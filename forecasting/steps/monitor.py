@@ -25,7 +25,7 @@ from forecasting.models.naive import SeasonalNaive
 from forecasting.settings import Settings
 from forecasting.steps import override_scores
 from forecasting.steps.quarantined import quarantined
-from forecasting.steps.run import Run, record, whole_periods
+from forecasting.steps.run import Run, night_of, record
 from forecasting.steps.stockouts import Stockouts
 from forecasting.steps.vintage import QUANTILE_COLUMNS
 from forecasting.stores.changes import Change
@@ -40,8 +40,9 @@ Tell = Callable[[str], None]
 
 def monitor(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -> dict[str, Any]:
     """Score the newest vintages before `cutoff` on the periods known by it. Returns cutoff, vintages, rows, lost."""
-    cutoff = whole_periods(settings, cutoff)
-    with record(settings, run, "monitor", cutoff) as outcome:
+    night = night_of(settings, cutoff)
+    cutoff = night.cutoff
+    with record(settings, run, "monitor", night) as outcome:
         warehouse = Warehouse(settings.warehouse)
         panel = Lake(settings.lake).read_panel(cutoff)
         outcome.snapshot = panel.snapshot

@@ -40,7 +40,8 @@ def quarantined(settings: Settings, panel: Panel, since: date) -> tuple[Position
     if found.empty:
         return nothing, nothing
     rows = _parsed(found["content"])
-    read_again = rows["ds"] > found["cutoff"] - pd.Timedelta(days=settings.extract.correction_days)
+    again = found["cutoff"] - pd.Timedelta(days=settings.extract.correction_days) + pd.Timedelta(days=1)
+    read_again = rows["ds"] >= panel.frequency.starts(pd.DatetimeIndex(again))  # as extract reads them
     rows = rows[(~read_again | (found["cutoff"] == newest)) & rows["ds"].notna()]
     grid = Grid.of(panel.series, panel.periods, panel.frequency, 0)
     known = rows["item"].isin(grid.items) & (rows["store"].isin(grid.stores) if "store" in rows else True)

@@ -26,7 +26,7 @@ from forecasting.sections import PlanningSettings
 from forecasting.settings import Settings
 from forecasting.steps.forecast import calibrations_of
 from forecasting.steps.ordering import terms_of, why
-from forecasting.steps.run import Run, record, whole_periods
+from forecasting.steps.run import Run, night_of, record
 from forecasting.stores.lake import Lake
 from forecasting.stores.warehouse import Warehouse
 
@@ -41,8 +41,9 @@ def replenish(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info)
     Without [planning] nothing is done. Raises PublishError where the vintage is not published, and PlanningError where
     its horizon does not reach over lead time and review.
     """
-    cutoff = whole_periods(settings, cutoff)
-    with record(settings, run, "replenish", cutoff) as outcome:
+    night = night_of(settings, cutoff)
+    cutoff = night.cutoff
+    with record(settings, run, "replenish", night) as outcome:
         if settings.planning is None:
             outcome.outcome, outcome.message = "skipped", "There is no section [planning]."
             return {"cutoff": cutoff.isoformat(), "series": 0, "orders": 0, "units": 0.0, "unknown": 0}

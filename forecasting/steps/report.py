@@ -15,7 +15,7 @@ from forecasting.queries.store import Store, Vintage
 from forecasting.report.facts import Facts, gather
 from forecasting.report.render import gist, render, title
 from forecasting.settings import Settings
-from forecasting.steps.run import Run, record, whole_periods
+from forecasting.steps.run import Run, night_of, record
 from forecasting.stores.channels import mail_page
 from forecasting.stores.files import write_whole
 from forecasting.stores.registry import Registry
@@ -32,9 +32,10 @@ def write(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -> 
     Returns cutoff, place (None: no file), artifact, sent (to how many), bytes (0: nothing was written, where
     `report.enabled` is false or there is no vintage). Raises StoreError where it cannot be kept.
     """
-    cutoff, wanted = whole_periods(settings, cutoff), settings.report
+    night, wanted = night_of(settings, cutoff), settings.report
+    cutoff = night.cutoff
     facts: dict[str, Any] = {"cutoff": cutoff.isoformat(), "place": None, "artifact": None, "sent": 0, "bytes": 0}
-    with record(settings, run, "report", cutoff) as outcome:
+    with record(settings, run, "report", night) as outcome:
         if not wanted.enabled:
             outcome.outcome, outcome.message = "skipped", "report.enabled is false."
             return facts

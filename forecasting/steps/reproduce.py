@@ -21,7 +21,7 @@ from forecasting.models.base import Forecaster
 from forecasting.settings import Settings
 from forecasting.steps.challenger import challenger
 from forecasting.steps.rebuild import rebuilt, rows_of
-from forecasting.steps.run import code_version, packages, whole_periods
+from forecasting.steps.run import code_version, night_of, packages
 from forecasting.steps.serving import loaded
 from forecasting.steps.vintage import NUMBERS
 from forecasting.stores.manifest import write_manifest
@@ -39,7 +39,7 @@ def reproduce(settings: Settings, cutoff: date, retrain: bool = False, tell: Tel
     Returns cutoff, equal, rows, different, largest_difference, versions, and with `retrain` what came of it. Raises
     PublishError where nothing was published for the cutoff, SettingsError where other series are asked for than then.
     """
-    cutoff = whole_periods(settings, cutoff)
+    cutoff = night_of(settings, cutoff).cutoff
     published = Warehouse(settings.warehouse).read(FORECASTS, cutoff=pd.Timestamp(cutoff))
     if published.empty:
         known = ", ".join(str(day) for day in Warehouse(settings.warehouse).cutoffs(most=5)) or "none"

@@ -13,7 +13,7 @@ import pandas as pd
 from forecasting.data import planning_tables, tables
 from forecasting.data.schema import Table
 from forecasting.settings import Settings
-from forecasting.steps.run import Run, now, record, whole_periods
+from forecasting.steps.run import Run, now, record
 from forecasting.stores.lake import Lake
 from forecasting.stores.registry import Registry, Version
 from forecasting.stores.warehouse import Warehouse
@@ -49,7 +49,7 @@ def clean(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info, dry
     dry: only tell. An interrupted run is finished by the next one. Panels and shards go by the time of their writing,
     all else by its cutoff, seen from the newest vintage.
     """
-    cutoff, moment = whole_periods(settings, cutoff), now()
+    moment = now()
     old = due(settings, moment)
     facts: dict[str, Any] = {name: list(map(str, getattr(old, name))) for name in vars(old)}
     for name, gone in facts.items():

@@ -20,7 +20,7 @@ import pandas as pd
 from structlog.contextvars import bind_contextvars, bound_contextvars
 
 import forecasting
-from forecasting.data.frequency import Frequency
+from forecasting.data.nights import Night
 from forecasting.data.tables import RUNS
 from forecasting.errors import ForecastingError
 from forecasting.settings import Settings
@@ -91,27 +91,27 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def whole_periods(settings: Settings, cutoff: date) -> date:
-    """The last day of the newest period that is over at the cutoff: with weeks, that of last week's end."""
-    frequency = Frequency.parse(settings.panel.frequency)
-    return frequency.end(frequency.last_complete(cutoff))
+def night_of(settings: Settings, asked: date | Night) -> Night:
+    """The night of the date that was asked for; of one night itself."""
+    return asked if isinstance(asked, Night) else Night.of(settings.panel.frequency, asked)
 
 
 @contextmanager
-def record(settings: Settings, run: Run, step: str, cutoff: date) -> Iterator[Outcome]:
+def record(settings: Settings, run: Run, step: str, asked: date | Night) -> Iterator[Outcome]:
     """Write the step's row in RUNS when it ends, well or not; the error itself goes on.
 
     Meanwhile every line of the log carries run, step, cutoff and, once it is known, snapshot. Where the row of a failed
     step cannot be written either, that is only logged: the error that came first is told.
     """
-    outcome = Outcome()
+    outcome, night = Outcome(), night_of(settings, asked)
     started_at, clock = now(), time.perf_counter()
 
     def write() -> None:
         row = {
             "run_id": run.run_id,
             "step": step,
-            "cutoff": pd.Timestamp(cutoff),
+            "cutoff": night.day,
+            "night": pd.Timestamp(night.asked),
             "snapshot": outcome.snapshot,
             "model_version": outcome.model_version,
             "rows": outcome.rows,
@@ -129,7 +129,7 @@ def record(settings: Settings, run: Run, step: str, cutoff: date) -> Iterator[Ou
         run.steps.append(row)
 
     try:
-        with bound_contextvars(run=run.run_id, step=step, cutoff=cutoff.isoformat(), snapshot=None):
+        with bound_contextvars(run=run.run_id, step=step, cutoff=night.cutoff.isoformat(), snapshot=None):
             yield outcome
     except BaseException as error:
         outcome.outcome = "failed"

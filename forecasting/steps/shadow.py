@@ -13,7 +13,7 @@ from forecasting.evaluation.promotion import Verdict
 from forecasting.settings import Settings
 from forecasting.steps import promotion
 from forecasting.steps.judgement import shadowed
-from forecasting.steps.run import Run, record, whole_periods
+from forecasting.steps.run import Run, night_of, record
 from forecasting.steps.serving import loaded, servable
 from forecasting.stores.lake import Lake
 from forecasting.stores.registry import Registry, Version
@@ -30,7 +30,8 @@ def watch(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -> 
     One that does clearly worse, or was watched for `train.judge.shadow_days`, is rejected. Returns cutoff, watched,
     and decision with the version it fell on, if any.
     """
-    cutoff, registry = whole_periods(settings, cutoff), Registry(settings.mlflow)
+    night, registry = night_of(settings, cutoff), Registry(settings.mlflow)
+    cutoff = night.cutoff
     live, _ = servable(registry, cutoff)
     facts: dict[str, Any] = {"cutoff": cutoff.isoformat(), "watched": 0, "version": None, "decision": None}
     shadows = [one for one in registry.versions() if one.state in ("shadow", "waiting") and one.cutoff <= cutoff]
@@ -40,7 +41,7 @@ def watch(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -> 
     if live is None or not shadows:
         tell("no challenger to watch")
         return facts
-    with record(settings, run, "shadow", cutoff) as outcome:
+    with record(settings, run, "shadow", night) as outcome:
         panel = Lake(settings.lake).read_panel(cutoff)
         outcome.snapshot = panel.snapshot
         verdicts = {one.version: _judged(settings, panel, one, live, run) for one in shadows[:MOST]}

@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forecasting import models
+from forecasting.data.nights import Night
 from forecasting.data.tables import BACKTESTS
 from forecasting.errors import some
 from forecasting.evaluation import plots
@@ -23,7 +24,7 @@ from forecasting.evaluation.selection import Choice, Contest
 from forecasting.settings import Settings
 from forecasting.steps import drift, judgement, promotion
 from forecasting.steps.challenger import Challenger, challenger
-from forecasting.steps.run import Run, code_version, packages, record, whole_periods
+from forecasting.steps.run import Run, code_version, night_of, packages, record
 from forecasting.steps.serving import servable
 from forecasting.stores.alone import alone
 from forecasting.stores.folder import Folder
@@ -43,7 +44,7 @@ def due(settings: Settings, cutoff: date) -> tuple[bool, str]:
     """
     if settings.train.force:
         return True, "asked for (train.force)"
-    cutoff, registry = whole_periods(settings, cutoff), Registry(settings.mlflow)
+    cutoff, registry = night_of(settings, cutoff).cutoff, Registry(settings.mlflow)
     champion = registry.champion(cutoff)
     if champion is None:
         return True, f"no champion trained at or before {cutoff}"
@@ -68,14 +69,15 @@ def train(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -> 
     Trainings of a deployment come one after the other. One that finds, when it is its turn, that another run has
     trained for this cutoff meanwhile gives that one's results.
     """
-    cutoff, registry = whole_periods(settings, cutoff), Registry(settings.mlflow)
+    night, registry = night_of(settings, cutoff), Registry(settings.mlflow)
+    cutoff = night.cutoff
     before = _ended(registry, cutoff)
     with alone(settings.warehouse, "train"):
         meanwhile = _ended(registry, cutoff) - before
         if meanwhile:
             tell(f"another run has trained for {cutoff} meanwhile")
             return _facts_of(settings, registry.version(max(meanwhile, key=int)))
-        return _train(settings, cutoff, run, tell)
+        return _train(settings, night, run, tell)
 
 
 def _ended(registry: Registry, cutoff: date) -> set[str]:
@@ -101,8 +103,9 @@ def _facts_of(settings: Settings, made: Version) -> dict[str, Any]:
     }
 
 
-def _train(settings: Settings, cutoff: date, run: Run, tell: Tell) -> dict[str, Any]:
-    with record(settings, run, "train", cutoff) as outcome:
+def _train(settings: Settings, night: Night, run: Run, tell: Tell) -> dict[str, Any]:
+    cutoff = night.cutoff
+    with record(settings, run, "train", night) as outcome:
         lake, registry = Lake(settings.lake), Registry(settings.mlflow)
         panel = lake.read_panel(cutoff)
         outcome.snapshot = panel.snapshot

@@ -16,7 +16,9 @@ import pyarrow.csv as pa_csv
 import sqlalchemy as sa
 
 from forecasting.data.schema import Column, Table
+from forecasting.errors import StoreError
 from forecasting.stores import binary
+from forecasting.stores.frames import has_hours
 
 ROWS = 20_000  # rows a batch: enough that a batch's fixed costs vanish, few enough that the server never waits long
 _ARROW = {
@@ -27,6 +29,7 @@ _ARROW = {
     "number": pa.float64(),
     "flag": pa.bool_(),
 }
+_READ = {"date": pa.timestamp("s")}  # of SQLite, whose days may have an hour
 _NULLABLE = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
 
 
@@ -61,7 +64,17 @@ def _arrays(table: Table, frame: pd.DataFrame) -> Iterator[pa.Array]:
         array = pa.array(frame[name], from_pandas=True)
         if isinstance(array, pa.ChunkedArray):
             array = array.combine_chunks()
-        yield array if pa.types.is_dictionary(array.type) else array.cast(_ARROW[column.kind])
+        if pa.types.is_dictionary(array.type):
+            yield array
+        else:
+            yield _dated(array) if column.kind == "date" else array.cast(_ARROW[column.kind])
+
+
+def _dated(array: pa.Array) -> pa.Array:
+    """Days as dates; with seconds where any value has a time of day, as periods of hours have."""
+    if not pa.types.is_timestamp(array.type):
+        return array.cast(pa.date32())
+    return array.cast(pa.timestamp("s") if has_hours(array.to_pandas()) else pa.date32())
 
 
 def _batches(table: Table, frame: pd.DataFrame) -> Iterator[pa.RecordBatch]:
@@ -83,6 +96,11 @@ def _copy_in(connection: sa.Connection, target: sa.Table, table: Table, frame: p
     ):
         copy.write(binary.HEADER)
         for batch in _batches(table, frame):
+            if any(pa.types.is_timestamp(column.type) and column.type.tz is None for column in batch.columns):
+                raise StoreError(
+                    f"Table {table.name}: PostgreSQL keeps days, and these periods are hours. A warehouse for "
+                    'panel.frequency = "H" is SQLite so far: warehouse.url = "sqlite:///...".'
+                )
             copy.write(memoryview(binary.rows(batch.columns, kinds)))
         copy.write(binary.TRAILER)
 
@@ -142,7 +160,11 @@ def _python(array: pa.Array, kind: str) -> list[Any]:
 
 
 def _days(array: pa.Array) -> list[str | None]:
-    return list(array.cast(pa.string()).to_pylist())
+    """ISO days, with the time of day where it is not midnight: a day has the same text alone and among hours."""
+    found = array.cast(pa.string()).to_pylist()
+    if pa.types.is_timestamp(array.type):
+        return [None if one is None else one.removesuffix(" 00:00:00") for one in found]
+    return list(found)
 
 
 def _instants(array: pa.Array) -> list[str | None]:
@@ -159,7 +181,7 @@ def _fetch(connection: sa.Connection, statement: sa.Select[Any], columns: Mappin
     values = compiled.construct_params()
     ordered = [_bound(values[name]) for name in compiled.positiontup or ()]
     cursor = _driver(connection).execute(str(compiled), ordered)
-    schema = pa.schema({name: _ARROW[column.kind] for name, column in columns.items()})
+    schema = pa.schema({name: _READ.get(column.kind, _ARROW[column.kind]) for name, column in columns.items()})
     kinds = [column.kind for column in columns.values()]
     batches = []
     while rows := cursor.fetchmany(ROWS):
@@ -169,8 +191,10 @@ def _fetch(connection: sa.Connection, statement: sa.Select[Any], columns: Mappin
 
 
 def _bound(value: Any) -> Any:
-    """A day or an instant as the text that SQLite holds."""
+    """A day, an hour or an instant as the text that SQLite holds."""
     if hasattr(value, "tzinfo"):
+        if value.tzinfo is None:
+            return value.isoformat(" ", "seconds").removesuffix(" 00:00:00")
         return value.replace(tzinfo=None).isoformat(" ", "microseconds")  # `_typed` has made it UTC
     return value.isoformat() if hasattr(value, "isoformat") else value
 
@@ -179,7 +203,7 @@ def _array(values: Sequence[Any], kind: str) -> pa.Array:
     if kind == "flag":
         return pa.array(values, pa.int8()).cast(pa.bool_())
     if kind == "date":
-        return pa.array(values, pa.string()).cast(pa.date32())
+        return pa.array(values, pa.string()).cast(_READ[kind])
     if kind == "instant":
         return pa.array(values, pa.string()).cast(pa.timestamp("us")).cast(_ARROW[kind])
     return pa.array(values, _ARROW[kind])

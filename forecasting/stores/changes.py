@@ -49,7 +49,8 @@ def typed(column: Column, value: Any) -> Any:
     if value is None:
         return None
     if column.kind == "date":
-        return pd.Timestamp(value).date()
+        moment = pd.Timestamp(value)
+        return moment.to_pydatetime() if moment != moment.normalize() else moment.date()
     if column.kind == "instant":
         instant = pd.Timestamp(value)
         return (instant.tz_localize("UTC") if instant.tz is None else instant.tz_convert("UTC")).to_pydatetime()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from datetime import date
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
@@ -14,17 +14,22 @@ import pyarrow.dataset as pads
 from forecasting.errors import StoreError
 
 HASHED = 500_000  # rows at once: hashes take three times the room of what is hashed
+HOUR = pa.timestamp("us")  # local, as Delta has it
 TEXT = pa.dictionary(pa.int32(), pa.string())
 
 
-def to_arrow(frame: pd.DataFrame, name: str) -> pa.Table:
+def to_arrow(frame: pd.DataFrame, name: str, hours: Collection[str] = ()) -> pa.Table:
     """In types that Delta has: `ds` as a date, other instants in microseconds, unsigned as signed, no nulls-only type.
 
+    hours: columns that are hours; `ds` is, where any value has a time of day.
     Raises StoreError for a column of mixed types.
     """
     try:
         table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata()
-        return table.cast(pa.schema([pa.field(field.name, _type(field)) for field in table.schema]))
+        if "ds" in frame and pd.api.types.is_datetime64_any_dtype(frame["ds"].dtype) and has_hours(frame["ds"]):
+            hours = {*hours, "ds"}
+        fields = [pa.field(field.name, HOUR if field.name in hours else _type(field)) for field in table.schema]
+        return table.cast(pa.schema(fields))
     except pa.ArrowException as error:
         raise StoreError(f"Table {name!r} cannot be stored in the lake: {error}. A column holds one type.") from error
 
@@ -50,9 +55,15 @@ def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
+def has_hours(days: pd.Series) -> bool:
+    """Whether any of them has a time of day."""
+    values = days.to_numpy().astype("datetime64[s]")
+    return bool(((values.astype(np.int64) % 86400 != 0) & ~np.isnat(values)).any())
+
+
 def with_month(sales: pa.Table) -> pa.Table:
     """With the text column `month`, by which the files are partitioned: a night touches those of its window only."""
-    days = sales["ds"].cast(pa.int32()).to_numpy()
+    days = sales["ds"].cast(pa.date32(), safe=False).cast(pa.int32()).to_numpy()
     first, last = (int(days.min()), int(days.max())) if len(days) else (0, 0)
     names = np.arange(first, last + 1).astype("datetime64[D]").astype("datetime64[M]").astype(str)
     return sales.append_column("month", pa.array(names.tolist(), pa.string()).take(pa.array(days - first)))
@@ -65,15 +76,21 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
         kind = frame[column].dtype
         if isinstance(kind, pd.CategoricalDtype):
             frame[column] = frame[column].cat.set_categories(sorted(kind.categories))
-        elif kind == "datetime64[ms]":  # what Arrow makes of dates, and Parquet of seconds
+        elif kind == "datetime64[ms]" or (
+            column == "ds" and kind == "datetime64[us]"
+        ):  # what Arrow makes of dates, and Parquet of seconds
             frame[column] = frame[column].astype("datetime64[s]")
     return frame
 
 
-def window(since: date | None, until: date) -> pads.Expression:
-    """Rows of these days, both included; since None: from the first one."""
-    rows = pads.field("ds") <= pa.scalar(until)
-    return rows if since is None else rows & (pads.field("ds") >= pa.scalar(since))
+def window(since: date | None, until: date, schema: pa.Schema) -> pads.Expression:
+    """Rows of these days, both included; since None: from the first one. schema: whether `ds` are days or hours."""
+    if pa.types.is_timestamp(schema.field("ds").type):
+        first, after = (pa.scalar(pd.Timestamp(day), HOUR) for day in (since or until, until + timedelta(days=1)))
+        rows = pads.field("ds") < after
+    else:
+        first, rows = pa.scalar(since), pads.field("ds") <= pa.scalar(until)
+    return rows if since is None else rows & (pads.field("ds") >= first)
 
 
 def among(schema: pa.Schema, values: Mapping[str, Sequence[str]]) -> pads.Expression | None:

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -161,8 +161,8 @@ class Lake:
 
     def count(self, snapshot_id: str, first: date, last: date) -> int:
         """Number of sales rows (days of series) that a snapshot has from one day to another, both included."""
-        rows = frames.window(first, last)
-        return int(self._dataset("sales", version_of(snapshot_id), []).count_rows(filter=rows))
+        data = self._dataset("sales", version_of(snapshot_id), [])
+        return int(data.count_rows(filter=frames.window(first, last, data.schema)))
 
     def pieces(self, snapshot_id: str, table: str, **among: Sequence[str]) -> Iterator[pd.DataFrame]:
         """The same rows as `read`, at most PIECE at a time, always in the same order; each with its own categories.
@@ -223,8 +223,9 @@ class Lake:
         """Whether the snapshot already holds exactly these sales in their window."""
         if commit.since == since:
             return commit.content == content
-        rows = frames.window(since, commit.snapshot.cutoff)
-        there = self._read("sales", version_of(commit.snapshot.id), ["item", "store"], SALES, rows)
+        version = version_of(commit.snapshot.id)
+        rows = frames.window(since, commit.snapshot.cutoff, self._dataset("sales", version, []).schema)
+        there = self._read("sales", version, ["item", "store"], SALES, rows)
         return len(there) == len(sales) and frames.digest(there) == content
 
     def _read(
@@ -259,8 +260,11 @@ class Lake:
         return table.version() if table else 0
 
     def _write_sales(self, sales: pd.DataFrame, since: date | None, cutoff: date, record: dict[str, Any]) -> Snapshot:
-        table, data = self._history.table("sales"), frames.with_month(frames.to_arrow(sales, "sales"))
-        window = f"ds <= '{cutoff}'" + (f" AND ds >= '{since}'" if since else "")
+        table = self._history.table("sales")
+        hourly = frames.has_hours(sales["ds"]) if table is None else "timestamp" in str(table.schema().to_json())
+        data = frames.with_month(frames.to_arrow(sales, "sales", ("ds",) if hourly else ()))
+        window = f"ds < '{cutoff + timedelta(days=1)} 00:00:00'" if hourly else f"ds <= '{cutoff}'"
+        window += f" AND ds >= '{since}{' 00:00:00' if hourly else ''}'" if since else ""
         with _writing("sales"):
             write_deltalake(
                 table or self._folder.at("sales"), data, mode="overwrite", predicate=window if table else None,
@@ -284,7 +288,7 @@ def _writing(name: str) -> Iterator[None]:
 
 def _sales(sales: pd.DataFrame, since: date | None, cutoff: date) -> pd.DataFrame:
     """In the types of the table. Raises StoreError for rows outside the window: they would be replaced by nobody."""
-    outside = sales["ds"] > pd.Timestamp(cutoff)
+    outside = sales["ds"] >= pd.Timestamp(cutoff + timedelta(days=1))
     if since is not None:
         outside |= sales["ds"] < pd.Timestamp(since)
     if outside.any() or sales["ds"].isna().any():

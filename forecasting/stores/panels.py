@@ -194,7 +194,7 @@ def _about(panel: Panel, arrays: Mapping[str, Matrix]) -> dict[str, Any]:
         "cutoff": panel.cutoff.isoformat(),
         "snapshot": panel.snapshot,
         "frequency": panel.frequency.code,
-        "first": panel.periods[0].date().isoformat(),
+        "first": panel.periods[0].isoformat().removesuffix("T00:00:00"),
         "periods": len(panel.periods),
         "levels": list(panel.levels),
         "known": list(panel.known),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from forecasting.data.frequency import DAYS, Frequency
 
-CODES = ("D", "M", *(f"W-{day}" for day in DAYS))
+CODES = ("D", "M", "Q", *(f"W-{day}" for day in DAYS))
 DATES = st.dates(date(1960, 1, 1), date(2100, 12, 31))
 
 
@@ -30,6 +30,9 @@ def first_day(code: str, day: str) -> str:
         ("W-WED", "2026-07-01", "2026-07-01"),
         ("W-THU", "2026-07-01", "2026-06-25"),
         ("W-SUN", "1969-12-31", "1969-12-28"),  # before the epoch too
+        ("Q", "2026-06-30", "2026-04-01"),
+        ("Q", "1969-12-31", "1969-10-01"),
+        ("H", "2026-07-01 14:59", "2026-07-01"),
     ],
 )
 def test_the_first_day_of_a_period(code, day, first):
@@ -43,6 +46,8 @@ def test_the_first_day_of_a_period(code, day, first):
         ("W-MON", "2026-06-29", date(2026, 7, 5)),
         ("M", "2024-02-01", date(2024, 2, 29)),
         ("M", "2026-12-01", date(2026, 12, 31)),
+        ("Q", "2026-10-01", date(2026, 12, 31)),
+        ("H", "2026-07-01 23:00", date(2026, 7, 1)),
     ],
 )
 def test_the_last_day_of_a_period(code, start, end):
@@ -57,6 +62,9 @@ def test_the_last_day_of_a_period(code, start, end):
         ("W-MON", date(2026, 7, 4), "2026-06-22"),  # Saturday: it is not
         ("M", date(2026, 7, 31), "2026-07-01"),
         ("M", date(2026, 7, 30), "2026-06-01"),
+        ("Q", date(2026, 9, 30), "2026-07-01"),
+        ("Q", date(2026, 9, 29), "2026-04-01"),
+        ("H", date(2026, 7, 1), "2026-07-01 23:00"),
     ],
 )
 def test_only_whole_periods_are_known(code, cutoff, newest):
@@ -71,7 +79,7 @@ def test_ranges_go_forward_from_a_period_and_backward_before_it():
     assert len(weeks.range(start, 0)) == 0
 
 
-@pytest.mark.parametrize(("code", "season"), [("D", 7), ("W-SUN", 52), ("M", 12)])
+@pytest.mark.parametrize(("code", "season"), [("D", 7), ("W-SUN", 52), ("M", 12), ("Q", 4), ("H", 168)])
 def test_the_season(code, season):
     assert Frequency.parse(code).season == season
 

@@ -8,7 +8,7 @@
   const long = new Intl.DateTimeFormat(locale, { weekday: "short", day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
   const day = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", timeZone: "UTC" });
   const month = new Intl.DateTimeFormat(locale, { month: "short", year: "2-digit", timeZone: "UTC" });
-  const seconds = (text) => Date.parse(`${text}T00:00:00Z`) / 1000;
+  const seconds = (text) => Date.parse(text.length > 10 ? `${text.replace(" ", "T")}Z` : `${text}T00:00:00Z`) / 1000;
   const utc = (moment) => new Date(moment * 1000);
 
   function axes(write) {

@@ -1,0 +1,95 @@
+"""Whole nights, report and page included, with hours, days, weeks, months and quarters."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from forecasting.data.tables import FORECASTS, FORECASTS_WITHDRAWN, QUALITY, RUNS
+from forecasting.queries.nights import steps
+from forecasting.queries.store import Store
+from forecasting.queries.today import today
+from forecasting.settings import Settings
+from forecasting.stores.lake import Lake
+from forecasting.stores.warehouse import Warehouse
+from tests.frequencies import HORIZON, night, sales, shop
+
+DEFAULTS = ["lightgbm", "recursive", "arima", "ets", "theta", "seasonal_mean", "seasonal_naive"]
+FAST = {"rows": 3000, "trees": 15, "leaves": 7, "min_rows_leaf": 20, "origins": 6}
+NIGHTS = {
+    "D": [date(2026, 6, 28), date(2026, 6, 29), date(2026, 6, 30)],
+    "W-MON": [date(2026, 6, 28), date(2026, 7, 1), date(2026, 7, 5)],
+    "W-SUN": [date(2026, 6, 27), date(2026, 7, 1), date(2026, 7, 4)],
+    "M": [date(2026, 4, 30), date(2026, 5, 15), date(2026, 5, 31)],
+    "Q": [date(2026, 3, 31), date(2026, 5, 15), date(2026, 6, 30)],
+    "H": [date(2026, 6, 28), date(2026, 6, 29), date(2026, 6, 30)],
+}
+
+
+def sound(settings: Settings, asked: date) -> None:
+    """Every series has its horizon in finite numbers, and the page says of this night that it is in order."""
+    store = Store(settings)
+    vintage = store.vintage()
+    assert vintage is not None
+    assert vintage.cutoff == store.frequency.end(store.frequency.last_complete(asked))
+    rows = store.warehouse.read(FORECASTS, cutoff=vintage.day)
+    horizon = settings.panel.horizon
+    assert len(rows) == 4 * horizon
+    assert np.isfinite(rows[["mean", "p05", "p50", "p95"]].to_numpy()).all()
+    ahead = store.frequency.range(store.frequency.last_complete(vintage.cutoff), horizon + 1)[1:]
+    assert sorted(rows["ds"].unique()) == list(ahead)
+    cards = {card.about: card for card in today(store, scheduled=False)["cards"]}
+    assert cards["data"].facts["read"] > 0
+    assert not cards["forecast"].facts["missing"]
+    assert {"extract", "forecast", "monitor"} <= set(steps(store, vintage)["step"])
+    assert (Path(settings.report.path) / f"{vintage.cutoff}.html").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("frequency", NIGHTS)
+def test_three_nights_with_the_default_models(tmp_path: Path, frequency: str) -> None:
+    nights = NIGHTS[frequency]
+    rows = sales(frequency, nights[-1])
+    settings = shop(tmp_path, frequency, rows, train__models=DEFAULTS, train__lightgbm=FAST)
+    for cutoff in nights:
+        night(settings, cutoff)
+        sound(settings, cutoff)
+    last = Warehouse(settings.warehouse).read(FORECASTS, cutoff=Store(settings).vintage().day)
+    usual = rows.groupby("item")["units"].mean()
+    mean = last.groupby(last["unique_id"].str[:2])["mean"].mean()
+    assert ((mean / usual).between(0.6, 1.6)).all()
+
+
+@pytest.mark.parametrize(("frequency", "first"), [("W-MON", date(2026, 6, 27)), ("M", date(2026, 5, 28))])
+def test_seven_nights_one_after_the_other(tmp_path: Path, frequency: str, first: date) -> None:
+    rows = sales(frequency, first + timedelta(days=7))
+    newest = rows.loc[rows["day"] <= pd.Timestamp(first) - pd.Timedelta(days=6), "day"].max()
+    broken = rows[rows["day"] == newest].head(1).assign(item="I9", units="none")
+    settings = shop(tmp_path, frequency, pd.concat([rows, broken]), screen__max_quarantined=0.5)
+    warehouse = Warehouse(settings.warehouse)
+    for number in range(7):
+        cutoff = first + timedelta(days=number)
+        night(settings, cutoff)
+        sound(settings, cutoff)
+        vintage = Store(settings).vintage()
+        quality = warehouse.read(QUALITY, cutoff=vintage.day)
+        assert set(quality["night"]) == {pd.Timestamp(cutoff)}
+        assert quality.loc[quality["rule"] == "type", "quarantined"].sum() == 1  # on each of them
+    assert len(warehouse.cutoffs()) == 2
+    assert warehouse.read(RUNS, step="extract")["night"].nunique() == 7
+    assert warehouse.read(FORECASTS_WITHDRAWN).empty  # the same forecasts replace nothing that was said
+    assert HORIZON[frequency[0]] == settings.panel.horizon
+
+
+def test_a_month_that_comes_late_is_read_by_the_next_night(tmp_path: Path) -> None:
+    rows = sales("M", date(2026, 5, 31))
+    late = (rows["item"] == "I0") & (rows["day"] == pd.Timestamp("2026-05-01"))
+    settings = shop(tmp_path, "M", rows[~late])
+    night(settings, date(2026, 5, 31))
+    rows.to_csv(tmp_path / "sales.csv", index=False)
+    night(settings, date(2026, 6, 4))
+    panel = Lake(settings.lake).read_panel(date(2026, 5, 31))
+    assert panel.y[0, -1] == rows.loc[late, "units"].iloc[0]
