@@ -22,27 +22,32 @@ from forecasting.data.silence import WEEK, Flags, Positions, Rates, Runs, Vector
 IMPROBABLE, IMPROBABLE_STORE = 1e-4, 1e-3  # probability of a day without a sale, at most, for it to have been closed
 LEAST, LEAST_STORE = 8, 4  # same weekdays seen before, at least
 USUAL = 0.2  # share of the same weekdays without a sale, at most
-TOGETHER, TOGETHER_LEAST = 0.01, 5  # probability that one of a silent group was open; series of a group at least
+TOGETHER, TOGETHER_LEAST = 0.1, 5  # probability that one of a silent group was open; series of a group at least
 LIKELY = 0.5  # probability of a day without a sale from which on it is a day off
 ITEM_BOUND = 7  # days that an item may be missing in a store that trades, before its zeros count
 
 
 @dataclass(frozen=True)
 class Closures:
-    """store: (n_series,) code of its store. stores: (n_stores, n_periods) closed. cells: sorted flat positions of the
-    series that were closed by themselves. ended: (k, 4) row, period of the last sale, first period, period after the
-    last one: stays of series that were closed for longer than the bound, by row and period.
+    """Closed days of stores and series.
+
+    store: (n_series,) code of its store. stores: (n_stores, n_periods) closed. cells: sorted flat positions of the
+    series that were closed by themselves. sold: (n_stores, n_periods) whether a store sold anything. ended: (k, 4) row,
+    period of the last sale, first period, period after the last one: where a series was closed for longer than the
+    bound, by row and period.
     """
 
     store: Positions
     stores: Flags
     cells: Positions
+    sold: Flags
     ended: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 4), dtype=np.int64))
 
     @classmethod
     def none(cls, count: int, periods: int) -> Closures:
         """Nothing is ever closed."""
-        return cls(np.zeros(count, dtype=np.intp), np.zeros((1, periods), dtype=bool), np.empty(0, dtype=np.intp))
+        nothing = np.zeros((1, periods), dtype=bool)
+        return cls(np.zeros(count, dtype=np.intp), nothing, np.empty(0, dtype=np.intp), nothing)
 
     def closed(self, part: slice) -> Flags:
         """(rows of the part, n_periods): closed, for no longer than the bound."""
@@ -62,7 +67,9 @@ class Closures:
 
 @dataclass(frozen=True)
 class Sold:
-    """by_period: (n_periods, n_series) units. started: (n_series,) first period on sale. stores: (n_series,) names.
+    """What was sold, and where nothing could be seen.
+
+    by_period: (n_periods, n_series) units. started: (n_series,) first period on sale. stores: (n_series,) names.
     hidden: sorted flat positions (series x periods) of cells that were not observed for another reason.
     """
 
@@ -114,7 +121,7 @@ class _Search:
         cells = np.sort(np.concatenate(self.cells)) if self.cells else np.empty(0, dtype=np.intp)
         self._leave(self.periods, self._since >= 0)
         stays = np.concatenate(self._stays).astype(np.int64)
-        return Closures(self.store, self.stores, cells, stays[np.lexsort((stays[:, 2], stays[:, 0]))])
+        return Closures(self.store, self.stores, cells, self.totals > 0, stays[np.lexsort((stays[:, 2], stays[:, 0]))])
 
     def _day(self, day: int) -> None:
         n, shops, weekday = self.count, self.shops, day % WEEK
@@ -158,9 +165,7 @@ class _Search:
         chance = np.minimum(
             self.rates.silence(weekday, places), self.rates.silence(weekday, places + self.shops)
         )  # fmt: skip
-        usual = (self.rates.silent_share[weekday, places] <= USUAL) & (
-            self.rates.days[weekday, places] >= LEAST_STORE
-        )
+        usual = (self.rates.silent_share[weekday, places] <= USUAL) & (self.rates.days[weekday, places] >= LEAST_STORE)
         self.shop_runs.compare(day, self.totals.T)
         closed = usual & (chance < IMPROBABLE_STORE) & self.shop_runs.may_be_closed(day, which)
         shut[which[closed]] = True

@@ -48,14 +48,13 @@ def prices(table: pd.DataFrame | Pieces, grid: Grid, scratch: Scratch) -> Matrix
     for piece in pieces(table):
         rows = piece.sort_values("ds", kind="stable")
         amount, dates = rows["price"].to_numpy(dtype=np.float32), (rows["ds"] - grid.periods[0]).dt.days
-        for series, columns, taken in grid.chunks(rows):
+        for series, columns, source in grid.chunks(rows):
             inside = columns < grid.width
             # What holds before the panel starts in its first period. Of several rows in one cell the newest stays, and
             # of those of one day the last one; days are counted from the panel's first one, so that float32 holds them.
             cell = np.maximum(columns[inside], 0) * shape[1] + series[inside]
-            taken = taken[inside]
-            order = np.argsort(taken, kind="stable")
-            cell, taken = cell[order], taken[order]
+            order = np.argsort(source[inside], kind="stable")
+            cell, taken = cell[order], source[inside][order]
             value, dated = amount[taken], dates.to_numpy(dtype=np.float32)[taken]
             later = dated >= day[cell]
             price[cell[later]], day[cell[later]] = value[later], dated[later]

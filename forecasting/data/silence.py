@@ -30,7 +30,7 @@ class Rates:
 
     The probability of a day without a sale is that of a negative binomial distribution whose mean is that of the newest
     same weekdays (exponential weights), lowered to the level of the newest days where demand falls, and whose spread is
-    that of the errors of this mean over all weekdays; where the errors are smaller than Poisson demand makes them, it is
+    that of the errors of this mean over all weekdays; where the errors are smaller than those of Poisson demand, it is
     exp(-mean^2 / variance). Units count in halves of the smallest sale ever seen (1 for pieces), so that grams or cents
     claim no more than pieces do. That the mean is an estimate from few days widens the spread (the predictive
     distribution of the gamma-Poisson model, Gelman et al., BDA 2.6).
@@ -71,12 +71,12 @@ class Rates:
         weight = before.astype(np.float32)
         error, expected, kept = (units - mean) * weight, mean * weight, 1 - np.float32(1 - KEEP) * weight
         newest = 1 - np.float32(1 - LATELY) * weight
-        for total, scale, new in (
-            (self._sold, newest, units * weight), (self._expected, newest, expected), (self._errors, kept, error * error),
-            (self._means, kept, expected), (self._squares, kept, expected * expected),
-        ):  # fmt: skip
-            total *= scale
-            total += new
+        squared, square = error * error, expected * expected
+        sums = ((self._errors, squared), (self._means, expected), (self._squares, square))
+        for scale, pairs in ((newest, ((self._sold, units * weight), (self._expected, expected))), (kept, sums)):
+            for total, new in pairs:
+                np.multiply(total, scale, out=total)
+                np.add(total, new, out=total)
         mean += (units - mean) * np.maximum(1 / (days + 1), np.float32(RATE)) * seen
         np.minimum(self._least, units, out=self._least, where=seen & (units > 0))
         days += seen
@@ -89,7 +89,7 @@ class Rates:
 
 
 class Runs:
-    """Since when each of (n,) series has sold nothing, and whether that is a closure. `bound`: (n,) days it may last."""
+    """Since when each of (n,) series has sold nothing, and whether that is a closure. bound: (n,) days it may last."""
 
     def __init__(self, bound: NDArray[np.int64]) -> None:
         count = len(bound)
