@@ -198,7 +198,19 @@ def m5_departments(folder: Path) -> Small:
     return Small(totals.to_numpy(), m5.days, series, "D", 7, 28, cutoffs)
 
 
+def made_up_chain(seed: int) -> Callable[[Path], Small]:
+    """300 stores by day whose demand is known; see chain_data.py."""
+
+    def make(_: Path) -> Small:
+        from benchmarks.chain_data import chain  # it makes a Small itself
+
+        return chain(seed)
+
+    return make
+
+
 SETS: dict[str, Callable[[Path], Small]] = {
     "pasta": pasta, "vn2": vn2, "spare_raf": spare_raf, "retail_days": retail_days, "retail_weeks": retail_weeks,
     "m5_departments": m5_departments,
+    **{f"chain_{seed}": made_up_chain(seed) for seed in (1, 2, 3)},
 }  # fmt: skip

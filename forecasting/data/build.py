@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from typing import cast
 
 import pandas as pd
 
-from forecasting.data import covariates, totals
+from forecasting.data import closing_days, covariates, totals
 from forecasting.data.blocks import Scratch
 from forecasting.data.demand import demand
 from forecasting.data.frequency import Frequency
 from forecasting.data.locate import Grid
-from forecasting.data.panel import Panel
+from forecasting.data.panel import Matrix, Panel
 from forecasting.data.pieces import Pairs, Tables, pieces, whole
 from forecasting.errors import CutoffError, SettingsError, some
 from forecasting.settings import Settings
@@ -43,9 +44,12 @@ def build_panel(
     series = _series(tables, pairs.frame(), settings)
     periods = _periods(pairs.first, frequency, last, settings.panel.history)
     grid = Grid.of(series, periods, frequency, settings.panel.horizon)
-    y = demand(tables, settings, grid, scratch)
+    y, closures = demand(tables, settings, grid, scratch)
     ahead, past = covariates.build(tables, settings, grid, scratch)
-    panel = Panel(y, periods, series, frequency, snapshot, ahead, past, settings.panel.levels)
+    if settings.panel.closed == "auto" and frequency.code == "D":
+        calendar = closing_days.calendar(closures, y, grid, whole(tables, "events"))
+        ahead.setdefault(closing_days.NAME, cast("Matrix", calendar))  # a signal of that name is the user's own
+    panel = Panel(y, periods, series, frequency, snapshot, ahead, past, settings.panel.levels, ended=closures.ended)
     return replace(panel, totals=totals.compute(panel))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -46,19 +47,18 @@ def prices(table: pd.DataFrame | Pieces, grid: Grid, scratch: Scratch) -> Matrix
     price, day = newest.reshape(-1), since.reshape(-1)
     for piece in pieces(table):
         rows = piece.sort_values("ds", kind="stable")
-        series, columns, taken = grid.cells(rows)
-        inside = columns < grid.width
-        # What holds before the panel starts in its first period. Of several rows in one cell the newest stays, and of
-        # those of one day the last one; days are counted from the panel's first one, so that float32 holds them.
-        cell = np.maximum(columns[inside], 0) * shape[1] + series[inside]
-        taken = taken[inside]
-        order = np.argsort(taken, kind="stable")
-        cell, taken = cell[order], taken[order]
-        value = rows["price"].to_numpy(dtype=np.float32)[taken]
-        dated = ((rows["ds"] - grid.periods[0]).dt.days.to_numpy(dtype=np.float32))[taken]
-        later = dated >= day[cell]
-        price[cell[later]], day[cell[later]] = value[later], dated[later]
-        release(newest, since)
+        amount, dates = rows["price"].to_numpy(dtype=np.float32), (rows["ds"] - grid.periods[0]).dt.days
+        for series, columns, source in grid.chunks(rows):
+            inside = columns < grid.width
+            # What holds before the panel starts in its first period. Of several rows in one cell the newest stays, and
+            # of those of one day the last one; days are counted from the panel's first one, so that float32 holds them.
+            cell = np.maximum(columns[inside], 0) * shape[1] + series[inside]
+            order = np.argsort(source[inside], kind="stable")
+            cell, taken = cell[order], source[inside][order]
+            value, dated = amount[taken], dates.to_numpy(dtype=np.float32)[taken]
+            later = dated >= day[cell]
+            price[cell[later]], day[cell[later]] = value[later], dated[later]
+            release(newest, since)
     price = scratch.array(shape[::-1])
     for part in blocks(shape[1]):
         price[part] = forward(newest[:, part].T)
@@ -69,11 +69,12 @@ def prices(table: pd.DataFrame | Pieces, grid: Grid, scratch: Scratch) -> Matrix
 def promotions(rows: pd.DataFrame, grid: Grid, scratch: Scratch) -> Matrix:
     """Value of the promotion at each period, 0 without one; the largest counts."""
     value = scratch.array((len(grid.series), grid.width))
-    if len(rows):
-        rows = grid.by_day(rows)
-        series, columns, taken = grid.cells(rows)
+    rows = grid.by_day(rows)
+    flat = value.reshape(-1)
+    given = rows["value"].to_numpy(dtype=np.float32) if len(rows) else value[0, :0]
+    for series, columns, taken in grid.chunks(rows) if len(rows) else ():
         inside = (columns >= 0) & (columns < grid.width)
-        np.maximum.at(value, (series[inside], columns[inside]), rows["value"].to_numpy(dtype=np.float32)[taken[inside]])
+        np.maximum.at(flat, series[inside] * grid.width + columns[inside], given[taken[inside]])
         release(value)
     return value
 
@@ -123,7 +124,7 @@ def _signal(rows: pd.DataFrame, signal: SignalTable, grid: Grid, scratch: Scratc
     if len(rows) and signal.by and signal.by in grid.series:
         labels = pd.Index(grid.series[signal.by].unique())
         group = labels.get_indexer(rows["group"].astype("str"))
-        by_group = _means(group, columns, value, (len(labels), grid.width), signal)
+        by_group = _means([(group, columns, value)], (len(labels), grid.width), signal)
         mine = labels.get_indexer(grid.series[signal.by])
         spread = scratch.array((len(mine), grid.width))
         for part in blocks(len(mine)):
@@ -131,16 +132,23 @@ def _signal(rows: pd.DataFrame, signal: SignalTable, grid: Grid, scratch: Scratc
             release(spread)
         return spread
     if by_series:
-        series, columns, taken = grid.cells(rows)
-        return _means(series, columns, value[taken], (len(grid.series), grid.width), signal)
-    return _means(np.zeros(len(rows), dtype=np.intp), columns, value, (1, grid.width), signal)
+        chunks = ((series, columns, value[taken]) for series, columns, taken in grid.chunks(rows))
+        return _means(chunks, (len(grid.series), grid.width), signal)
+    return _means([(np.zeros(len(rows), dtype=np.intp), columns, value)], (1, grid.width), signal)
 
 
-def _means(group: Positions, columns: Positions, value: Matrix, shape: tuple[int, int], signal: SignalTable) -> Matrix:
-    """Mean of the values in each cell; those of no group (-1) and outside the panel are left out."""
+def _means(
+    chunks: Iterable[tuple[Positions, Positions, Matrix]], shape: tuple[int, int], signal: SignalTable
+) -> Matrix:
+    """Mean of the values in each cell; those of no group (-1) and outside the panel are left out.
+
+    chunks: group, column and value of each row.
+    """
     total, count = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
-    inside = (columns >= 0) & (columns < shape[1]) & (group >= 0)
-    np.add.at(total, (group[inside], columns[inside]), value[inside])
-    np.add.at(count, (group[inside], columns[inside]), 1)
+    for group, columns, value in chunks:
+        inside = (columns >= 0) & (columns < shape[1]) & (group >= 0)
+        cell = group[inside] * shape[1] + columns[inside]
+        np.add.at(total.reshape(-1), cell, value[inside])
+        np.add.at(count.reshape(-1), cell, 1)
     mean = np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
     return np.nan_to_num(mean) if signal.fill == "zero" else forward(mean)

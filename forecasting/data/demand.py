@@ -13,14 +13,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forecasting.data.blocks import Scratch, blocks, release
+from forecasting.data.closures import Closures, Sold, find
 from forecasting.data.hours import left_out
 from forecasting.data.locate import Grid
 from forecasting.data.panel import Matrix
 from forecasting.data.pieces import Tables, pieces, whole
 from forecasting.settings import Settings
 
-CLOSED_SHARE = 0.9  # of the same weekdays before on which a store sold, from which on a day without a sale was closed
-CLOSED_WEEKS = 4  # same weekdays before, at least
 Flags = NDArray[np.bool_]
 Positions = NDArray[np.intp]
 
@@ -29,20 +28,19 @@ Positions = NDArray[np.intp]
 class _Unseen:
     """What makes a cell unobserved.
 
-    started: (n_series,) first period on sale, n_periods for never. store: (n_series,) code of its store. closed:
-    (n_stores, n_periods). out: sorted flat positions of the cells without stock.
+    started: (n_series,) first period on sale, n_periods for never. closures: see closures.py. out: sorted flat
+    positions of the cells without stock.
     """
 
     started: Positions
-    store: Positions
-    closed: Flags
+    closures: Closures
     out: Positions
 
 
-def demand(tables: Tables, settings: Settings, grid: Grid, scratch: Scratch) -> Matrix:
-    """(n_series, n_periods) sums of units; 0 where nothing was sold, NaN where nothing could be seen.
+def demand(tables: Tables, settings: Settings, grid: Grid, scratch: Scratch) -> tuple[Matrix, Closures]:
+    """(n_series, n_periods) sums of units; 0 where nothing was sold, NaN where nothing could be seen. And the closures.
 
-    NaN: before a series' first sale, on days on which its store was closed, and in periods without stock.
+    NaN: before a series' first sale, on days on which it was closed, and in periods without stock.
     """
     by_period, earlier = _by_period(tables, grid, scratch)
     unseen = _unseen(tables, settings, grid, by_period, earlier)
@@ -52,14 +50,14 @@ def demand(tables: Tables, settings: Settings, grid: Grid, scratch: Scratch) -> 
     for part in blocks(count):
         block = by_period[:, part].T.copy()
         block[np.arange(periods) < unseen.started[part, None]] = np.nan
-        block[unseen.closed[unseen.store[part]]] = np.nan
+        block[unseen.closures.closed(part) | unseen.closures.over(part)] = np.nan
         first, last = np.searchsorted(unseen.out, [part.start * periods, part.stop * periods])
         if gaps is not None:
             block[:, gaps] = np.nan
         block.reshape(-1)[unseen.out[first:last] - part.start * periods] = np.nan
         y[part] = block
         release(by_period, y)
-    return y
+    return y, unseen.closures
 
 
 def _by_period(tables: Tables, grid: Grid, scratch: Scratch) -> tuple[Matrix, Flags]:
@@ -80,42 +78,20 @@ def _by_period(tables: Tables, grid: Grid, scratch: Scratch) -> tuple[Matrix, Fl
 
 
 def _unseen(tables: Tables, settings: Settings, grid: Grid, by_period: Matrix, earlier: Flags) -> _Unseen:
-    store, names = pd.factorize(grid.series["store"])
     periods = len(by_period)
     started = np.where(earlier, 0, periods)
-    sold = np.zeros((len(names), periods))
     for period, units in enumerate(by_period):
         started[(units > 0) & (started > period)] = period
-        sold[:, period] = np.bincount(store, weights=np.where(started <= period, units, 0), minlength=len(names))
         if period % 64 == 0:
             release(by_period)
-    closed = np.zeros(sold.shape, dtype=bool)
-    if settings.panel.closed == "auto" and grid.frequency.code == "D":
-        opened = np.full(len(names), periods)
-        np.minimum.at(opened, store, started)
-        closed = _closed(sold, opened)
     out = np.empty(0, dtype=np.intp)
     if len(stock := whole(tables, "stock")):
         out = out_of_stock(stock, grid, daily=settings.extract.sales.grain == "transactions")
-    return _Unseen(started, np.asarray(store, dtype=np.intp), closed, out)
-
-
-def _closed(sold: NDArray[np.float64], opened: Positions) -> Flags:
-    """A store's day without any sale, where it sold on nearly every such weekday before, was closed.
-
-    sold: (n_stores, n_periods) units. opened: (n_stores,) first period. What came later does not count, so that a panel
-    of an earlier cutoff says the same of the same day.
-    """
-    closed = np.zeros(sold.shape, dtype=bool)
-    days = np.arange(sold.shape[1])
-    for store, total in enumerate(sold):
-        for day in range(7):
-            those = days[(days % 7 == day) & (days >= opened[store])]
-            some = total[those] > 0
-            count = np.arange(len(those))
-            usual = (np.cumsum(some) - some >= CLOSED_SHARE * count) & (count >= CLOSED_WEEKS)
-            closed[store, those[usual & ~some]] = True
-    return closed
+    closures = Closures.none(len(started), periods)
+    if settings.panel.closed == "auto" and grid.frequency.code == "D":
+        sold = Sold(by_period, started, grid.series["store"], hidden=out)
+        closures = find(sold, settings.panel.closed_periods)
+    return _Unseen(started, closures, out)
 
 
 def out_of_stock(stock: pd.DataFrame, grid: Grid, daily: bool) -> Positions:

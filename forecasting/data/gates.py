@@ -16,12 +16,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forecasting.data.frequency import Frequency
+from forecasting.data.panel import Panel
 from forecasting.data.quality import Known
 from forecasting.data.sieve import REPORT, Screened
 from forecasting.errors import some
 from forecasting.sections import SalesTable, Screen
 
 WEEKS = 8  # same weekdays that a day is compared with (or periods before a period), where the night has read so many
+YEAR = 364  # days since its last sale for which a store that has closed is reported
 USUAL = 0.75  # share of them on which a store sold, from which on silence is news
 # Rules that set aside what the configuration says to set aside, and copies of what is there already.
 DECLARED = ("return", "not_a_product", "delivered_again")
@@ -52,6 +54,30 @@ def shrunk(read: int, known: int, since: date, before: date, rules: Screen) -> p
     message = f"{read:,} days of series from {since} to {before}, {known:,} when they were read before; allowed from a "
     message += f"share of {rules.min_known_ratio:g}" + ("" if passed else ". Did the source deliver all of its rows?")
     line = _line("shrunk", "stop", passed, message)
+    return pd.DataFrame(
+        [{"table": "sales", "read": read, "clean": read, "quarantined": 0, **line}], columns=list(REPORT)
+    )
+
+
+def closed_for_good(panel: Panel, read: int) -> pd.DataFrame:
+    """Row of QUALITY for: closed. Stores of which every series has ended within a year; series, where stores are one.
+
+    read: sales rows of the night.
+    """
+    last = panel.ended_now()
+    recent = np.where(last >= len(panel.periods) - YEAR, last, -1)
+    names = panel.series["store"] if panel.series["store"].nunique() > 1 else panel.series["unique_id"]
+    by_name = (
+        pd.DataFrame({"ended": last >= 0, "last": recent})
+        .groupby(names.to_numpy())
+        .agg({"ended": "all", "last": "max"})
+    )
+    found = by_name[by_name["ended"] & (by_name["last"] >= 0)]
+    closed = [f"{name} (last sale {panel.periods[last].date()})" for name, last in found["last"].items()]
+    message = (
+        f"closed for longer than panel.closed_periods, so nothing is forecast for it: {some(closed)}" if closed else ""
+    )
+    line = _line("closed", "warn", not closed, message)
     return pd.DataFrame(
         [{"table": "sales", "read": read, "clean": read, "quarantined": 0, **line}], columns=list(REPORT)
     )

@@ -1,7 +1,11 @@
-"""Where a row of a table lies in the panel: which series it holds for, and in which period."""
+"""Where a row of a table lies in the panel: which series it holds for, and in which period.
+
+Memory grows with the pairs of item and store that exist, not with all that are possible.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -15,6 +19,29 @@ from forecasting.data.frequency import Frequency
 Positions = NDArray[np.intp]
 NONE, ALL = -1, -2  # a key that no series has; a row that holds for every key
 FAR = np.iinfo(np.int32).max  # a period after all others
+CHUNK = 1_000_000  # cells of a chunk, where a row holds for many series
+DENSE = 4_000_000  # items x stores up to which a pair is looked up in a matrix (32 MB)
+
+
+@dataclass(frozen=True)
+class Members:
+    """The series of each key, one key after another: those of key k are order[start[k] : start[k + 1]]."""
+
+    order: Positions
+    start: Positions
+
+    @classmethod
+    def of(cls, codes: Positions, count: int) -> Self:
+        """From the key of each series."""
+        start = np.append(0, np.cumsum(np.bincount(codes, minlength=count)))
+        return cls(np.argsort(codes, kind="stable"), start)
+
+    def expand(self, keys: Positions) -> tuple[Positions, Positions]:
+        """Every series of each of the keys (n,), and its place among them."""
+        first, count = self.start[keys], self.start[keys + 1] - self.start[keys]
+        place = np.repeat(np.arange(len(keys)), count)
+        within = np.arange(len(place)) - np.repeat(np.cumsum(count) - count, count)
+        return self.order[first[place] + within], place
 
 
 @dataclass(frozen=True)
@@ -27,16 +54,16 @@ class Grid:
     horizon: int
     items: pd.Index
     stores: pd.Index
-    table: Positions  # (n_items, n_stores) row of the pair, -1 where there is none
+    item: Positions  # (n_series,) place in `items`
+    store: Positions  # (n_series,) place in `stores`
 
     @classmethod
     def of(cls, series: pd.DataFrame, periods: pd.DatetimeIndex, frequency: Frequency, horizon: int) -> Self:
         """Look-up for a series table with columns item and store."""
         item, items = pd.factorize(series["item"])
         store, stores = pd.factorize(series["store"])
-        table = np.full((len(items) + 1, len(stores) + 1), -1, dtype=np.intp)
-        table[item, store] = np.arange(len(series))
-        return cls(series, periods, frequency, horizon, pd.Index(items), pd.Index(stores), table)
+        item, store = np.asarray(item, dtype=np.intp), np.asarray(store, dtype=np.intp)
+        return cls(series, periods, frequency, horizon, pd.Index(items), pd.Index(stores), item, store)
 
     @property
     def width(self) -> int:
@@ -78,35 +105,87 @@ class Grid:
 
         Rows of series that the panel does not have are left out.
         """
+        found = list(self.chunks(rows))
+        if len(found) == 1:
+            return found[0]
+        series, columns, taken = (np.concatenate([one[part] for one in found]) for part in range(3))
+        return series, columns, taken
+
+    def chunks(self, rows: pd.DataFrame, most: int = CHUNK) -> Iterator[tuple[Positions, Positions, Positions]]:
+        """As `cells`, some rows after others, where a row holds for many series: about `most` cells at a time."""
         columns = self.columns(rows["ds"])
         item, store = self._codes(rows, "item", self.items), self._codes(rows, "store", self.stores)
         if min(item.min(initial=0), store.min(initial=0)) > ALL:
-            found = self.table[item, store]  # NONE is the last row and column, where there is no series
-            if found.min(initial=0) >= 0:
-                return found, columns, np.arange(len(found))
-            taken = np.flatnonzero(found >= 0)
-            return found[taken], columns[taken], taken
-        series, source = [], []
-        for all_items, all_stores in ((False, False), (False, True), (True, False), (True, True)):
-            right_items = item == ALL if all_items else item >= 0
-            right_stores = store == ALL if all_stores else store >= 0
-            mine = np.flatnonzero(right_items & right_stores)
-            part = self._members(item[mine], store[mine], all_items, all_stores)
-            there = part >= 0
-            series.append(part[there])
-            source.append(np.repeat(mine, there.sum(axis=1)))
-        taken = np.concatenate(source)
-        return np.concatenate(series), columns[taken], taken
+            found = self._pairs(item, store)
+            taken = np.arange(len(found)) if found.min(initial=0) >= 0 else np.flatnonzero(found >= 0)
+            yield found if len(taken) == len(found) else found[taken], columns[taken], taken
+            return
+        ends = np.cumsum(self._count(item, store))
+        start = 0
+        while start < max(len(rows), 1):
+            done = ends[start - 1] if start else 0
+            stop = max(int(np.searchsorted(ends, done + most, side="right")), start + 1)
+            series, taken = self._expand(item[start:stop], store[start:stop])
+            yield series, columns[start:stop][taken], taken + start
+            start = stop
 
-    def _members(self, item: Positions, store: Positions, all_items: bool, all_stores: bool) -> Positions:
-        """(n_rows, most) series that each row holds for, -1 for none."""
-        if all_items and all_stores:
-            return np.broadcast_to(np.arange(len(self.series)), (len(item), len(self.series)))
-        if all_stores:
-            return self.table[item, :-1]
-        if all_items:
-            return self.table[:-1, store].T
-        return self.table[item, store][:, None]
+    def _count(self, item: Positions, store: Positions) -> Positions:
+        """(n_rows,) series that each row holds for, at most."""
+        by_item, by_store = (np.append(np.diff(one.start), [0, 0]) for one in (self._by_item, self._by_store))
+        count: Positions = np.where(store == ALL, by_item[item], np.where(item == ALL, by_store[store], 1))
+        count[(item == ALL) & (store == ALL)] = len(self.series)
+        return count
+
+    def _expand(self, item: Positions, store: Positions) -> tuple[Positions, Positions]:
+        """Every series that each row holds for, and its row; those of rows for all items or stores come last."""
+        both = np.flatnonzero((item >= 0) & (store >= 0))
+        found = self._pairs(item[both], store[both])
+        series, taken = [found[found >= 0]], [both[found >= 0]]
+        for members, rows, keys in (
+            (self._by_item, np.flatnonzero((item >= 0) & (store == ALL)), item),
+            (self._by_store, np.flatnonzero((item == ALL) & (store >= 0)), store),
+        ):
+            there, place = members.expand(keys[rows])
+            series.append(there)
+            taken.append(rows[place])
+        every = np.flatnonzero((item == ALL) & (store == ALL))
+        series.append(np.tile(np.arange(len(self.series)), len(every)))
+        taken.append(np.repeat(every, len(self.series)))
+        return np.concatenate(series), np.concatenate(taken)
+
+    @cached_property
+    def _by_item(self) -> Members:
+        return Members.of(self.item, len(self.items))
+
+    @cached_property
+    def _by_store(self) -> Members:
+        return Members.of(self.store, len(self.stores))
+
+    @cached_property
+    def _table(self) -> Positions | None:
+        """(n_items + 1, n_stores + 1) row of each pair, -1 where there is none; None where it would be large."""
+        shape = (len(self.items) + 1, len(self.stores) + 1)
+        if shape[0] * shape[1] > DENSE:
+            return None
+        table = np.full(shape, NONE, dtype=np.intp)  # NONE is the last row and column, where there is no series
+        table[self.item, self.store] = np.arange(len(self.series))
+        return table
+
+    @cached_property
+    def _keys(self) -> tuple[Positions, Positions]:
+        """Numbers of the pairs that there are, sorted, and their rows."""
+        numbers = self.item * len(self.stores) + self.store
+        order = np.argsort(numbers, kind="stable")
+        return numbers[order], order
+
+    def _pairs(self, item: Positions, store: Positions) -> Positions:
+        """(n_rows,) row of each pair, NONE where there is none; item and store may be NONE."""
+        if (table := self._table) is not None:
+            return np.asarray(table[item, store])
+        numbers, rows = self._keys
+        wanted = item * len(self.stores) + store
+        place = np.minimum(np.searchsorted(numbers, wanted), len(numbers) - 1)
+        return np.where((item >= 0) & (store >= 0) & (numbers[place] == wanted), rows[place], NONE)
 
     def _codes(self, rows: pd.DataFrame, name: str, known: pd.Index) -> Positions:
         """Position of each row's key; ALL for an empty one or where the table has no such column, NONE if unknown."""

@@ -31,6 +31,8 @@ class Panel:
     past: signals known only afterwards, each (n_series | 1, n_periods): for features at or before a cutoff only.
     levels: attributes in `series` that totals of interest are taken over.
     totals: sums of the total and the levels by period, by level name, where they were kept (see data/totals.py).
+    ended: (k, 4) row, period of the last sale, first period, period after the last one: where a series was closed for
+        longer than `panel.closed_periods`, sorted by row and period (see data/closures.py). Its y is NaN there.
     """
 
     y: Matrix
@@ -42,6 +44,7 @@ class Panel:
     past: Mapping[str, Matrix] = field(default_factory=dict)
     levels: tuple[str, ...] = ()
     totals: Mapping[str, Totals] = field(default_factory=dict)
+    ended: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 4), dtype=np.int64))
 
     @property
     def cutoff(self) -> date:
@@ -84,6 +87,7 @@ class Panel:
             known={name: values[:, : values.shape[1] - cut] for name, values in self.known.items()},
             past={name: values[:, :periods] for name, values in self.past.items()},
             totals={name: one.first(periods) for name, one in self.totals.items()},
+            ended=np.minimum(self.ended, [len(self.y), periods, periods, periods])[self.ended[:, 2] < periods],
         )
 
     def after(self, cutoff: date, horizon: int) -> Matrix:
@@ -103,4 +107,23 @@ class Panel:
             known={name: values if len(values) == 1 else values[rows] for name, values in self.known.items()},
             past={name: values if len(values) == 1 else values[rows] for name, values in self.past.items()},
             totals={},
+            ended=_of_rows(self.ended, rows),
         )
+
+    def ended_now(self) -> NDArray[np.int64]:
+        """(n_series,) period of the last sale of each series that has ended as of the cutoff; -1 for the others."""
+        found = np.full(len(self.y), -1, dtype=np.int64)
+        now = self.ended[self.ended[:, 3] == len(self.periods)]
+        found[now[:, 0]] = now[:, 1]
+        return found
+
+
+def _of_rows(ended: NDArray[np.int64], rows: NDArray[np.intp]) -> NDArray[np.int64]:
+    """The stays of these rows, numbered by their place in `rows`, which may repeat."""
+    if not len(ended):
+        return ended
+    first, last = (np.searchsorted(ended[:, 0], rows, side=side) for side in ("left", "right"))
+    count = last - first
+    place = np.repeat(np.arange(len(rows)), count)
+    taken = ended[np.repeat(first - (np.cumsum(count) - count), count) + np.arange(len(place))]
+    return np.concatenate([place[:, None], taken[:, 1:]], axis=1)

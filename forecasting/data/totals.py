@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from forecasting.data.blocks import blocks, release
+from forecasting.data.closing_days import is_calendar
 from forecasting.data.hierarchy import SERIES, TOTAL, Level, Totals, group
 from forecasting.data.panel import Matrix, Panel
 
@@ -29,7 +30,11 @@ def compute(panel: Panel) -> dict[str, Totals]:
     """Totals of the whole and of every declared level, in one reading of the panel."""
     found = [group(panel.series, name) for name in dict.fromkeys((TOTAL, *panel.levels)) if name != SERIES]
     units, filled = _units(panel, found), _filled(panel, found, len(panel.periods))
-    means = {name: _means(values, found) for name, values in panel.known.items() if len(values) == len(panel.y)}
+    means = {
+        name: _means(values, found)
+        for name, values in panel.known.items()
+        if len(values) == len(panel.y) and not is_calendar(name, values)
+    }
     return {
         level.name: Totals(level, units[k], filled[k], {name: one[k] for name, one in means.items()})
         for k, level in enumerate(found)
@@ -93,6 +98,8 @@ def _filled(panel: Panel, found: list[Level], newest: int) -> list[Matrix]:
     sums, add = adder(found, min(newest, periods))
     counts, count = adder(found, min(newest, periods))
     for part, y in _read(panel.y):
+        for row, _, start, stop in panel.ended[slice(*np.searchsorted(panel.ended[:, 0], [part.start, part.stop]))]:
+            y[row - part.start, start:stop] = 0  # what has ended is no longer expected to sell as it did a year ago
         seen = np.isfinite(y)
         age = np.zeros((len(y), periods), dtype=np.int16)  # of what stands in a cell, in seasons
         for place in range(season, periods):

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.data.blocks import blocks, release
+from forecasting.data.closing_days import is_calendar
 from forecasting.data.hierarchy import TOTAL, Level
 from forecasting.data.totals import adder
 from forecasting.evaluation.drift import (
@@ -98,7 +99,7 @@ def covariates(recent: Recent, means: Means) -> Iterator[Measure]:
     """Distribution over all series, mean of every group, and gaps of each covariate that is not the calendar."""
     panel = recent.panel
     for name, values in (dict(panel.known) | dict(panel.past)).items():
-        if name in CALENDAR:
+        if name in CALENDAR or is_calendar(name, values):
             continue
         sample = recent.sample(values)
         yield from _distributions(recent, name, sample)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from forecasting.data import totals
 from forecasting.data.blocks import blocks, release
+from forecasting.data.closing_days import is_calendar
 from forecasting.data.hierarchy import SERIES, TOTAL, Level
 from forecasting.data.panel import Matrix, Panel
 from forecasting.data.totals import adder, level_of
@@ -72,7 +73,8 @@ def weighted(recent: Recent) -> Means:
     than a year, what was sold in all a year ago.
     """
     panel, found = recent.panel, list(recent.levels)
-    used = {name: one for name, one in (dict(panel.known) | dict(panel.past)).items() if name != CALENDAR[-1]}
+    given = dict(panel.known) | dict(panel.past)
+    used = {name: one for name, one in given.items() if name != CALENDAR[-1] and not is_calendar(name, one)}
     if "event" in used:  # people shop before a holiday
         count = np.cumsum(np.pad(used["event"], ((0, 0), (1, recent.window + 1))), axis=1)
         used["events ahead"] = count[:, recent.window + 1 : -1] - count[:, 1 : -recent.window - 1]

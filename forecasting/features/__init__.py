@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forecasting.data import totals
+from forecasting.data.closing_days import is_calendar
 from forecasting.data.hierarchy import TOTAL
 from forecasting.data.panel import Matrix, Panel
 from forecasting.features import history, known
@@ -181,6 +182,8 @@ def _known(part: Panel, rows: Rows, steps: Rows) -> dict[str, Vector]:
     ahead = part.frequency.range(part.periods[-1], int(steps.max()) + 1)
     columns = {name: values[steps] for name, values in known.calendar(ahead, part.frequency.code).items()}
     for name, values in part.known.items():
+        if is_calendar(name, values):
+            continue
         if name == "price":
             columns |= known.price(values, periods, rows, at)
         elif name == "event":

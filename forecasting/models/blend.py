@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Self
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting import models
+from forecasting.data import closing_days
 from forecasting.data.hierarchy import SERIES
 from forecasting.data.panel import Matrix, Panel
 from forecasting.data.segments import demand_class
@@ -79,10 +81,11 @@ class Blend:
         if not forecasts:
             forecasts["seasonal_mean"] = SeasonalMean().predict(panel, horizon, rows)
         combined = self._combine(forecasts, broken, self._classes(panel, rows))
-        combined = self._end(panel, combined, rows)
+        combined, nothing = _nothing(panel, self._end(panel, combined, rows), rows)
         if self.calibrations is None:
             return combined
         quantiles = self.calibrations.days[SERIES].quantiles(panel, combined.mean, rows)
+        quantiles = np.where(nothing[:, :, None], np.float32(0), quantiles)
         return Forecast(combined.mean, quantiles, combined.status, combined.reason)
 
     def explain(self, panel: Panel, horizon: int, rows: NDArray[np.intp]) -> dict[tuple[str, str], NDArray[np.float64]]:
@@ -182,6 +185,29 @@ def shares(
         return np.array(weights.get(name, 0.0), dtype=np.float32)
     table = {label: own.get(name, 0.0) for label, own in by_class.items()}
     return np.array([table.get(label, weights.get(name, 0.0)) for label in classes], dtype=np.float32)[:, None]
+
+
+def _nothing(panel: Panel, forecast: Forecast, rows: NDArray[np.intp] | None) -> tuple[Forecast, NDArray[np.bool_]]:
+    """Zero demand for series that have ended, with status and reason, and on days that are expected to be closed.
+
+    Gives (n, horizon) flags of these cells too: nothing at all is sold there, so their quantiles are 0 as well.
+    """
+    nothing = closing_days.ahead(panel, forecast.mean.shape[1], rows)
+    last = panel.ended_now() if rows is None else panel.ended_now()[rows]
+    over = np.flatnonzero(last >= 0)
+    nothing[over] = True
+    status, reason = forecast.status.copy(), forecast.reason.copy()
+    stores = panel.series["store"].to_numpy() if "store" in panel.series else np.full(len(panel.y), "")
+    for place in over:
+        row = place if rows is None else rows[place]
+        named = f"store {stores[row]}" if stores[row] else str(panel.unique_ids[row])
+        day = panel.frequency.end(panel.periods[last[place]])
+        silent = len(panel.periods) - 1 - int(last[place])
+        status[place] = "discontinued"
+        reason[place] = f"{named}: last sale on {day}, {silent} periods ago, longer than panel.closed_periods allows"
+    return replace(
+        forecast, mean=np.where(nothing, np.float32(0), forecast.mean), status=status, reason=reason
+    ), nothing
 
 
 def _worsen(

@@ -235,6 +235,9 @@ def draw(panel: Panel, origin: int, horizon: int, quota: int, random: np.random.
     started = np.asarray(np.isfinite(lately).any(axis=1))
     late = np.flatnonzero(~started)
     started[late] = np.isfinite(panel.y[late, :origin]).any(axis=1)
+    # Of a series that has ended nothing is asked, and after months of silence its features say nothing.
+    ended = panel.ended[(panel.ended[:, 2] < origin) & (panel.ended[:, 3] >= origin), 0]
+    started[ended] = False
     rows, steps = np.nonzero(np.isfinite(target) & started[:, None])
     if len(rows) > quota:
         chosen = np.sort(random.choice(len(rows), size=quota, replace=False))

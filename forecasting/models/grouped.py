@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from forecasting.data import totals as kept
 from forecasting.data.blocks import blocks, release
+from forecasting.data.closing_days import is_calendar
 from forecasting.data.hierarchy import SERIES, TOTAL, Level, group
 from forecasting.data.panel import Panel
 from forecasting.models.base import Forecast
@@ -71,7 +72,8 @@ def gather(panel: Panel, level: Level, history: int, horizon: int) -> Groups:
     periods, count = len(panel.periods), y.shape[1]
     days = np.asarray(panel.frequency.range(panel.periods[-count], count + horizon), dtype="datetime64[D]")
     known: dict[str, Vector] = {}
-    for name in [name for name in panel.known if name not in APART][:MOST_KNOWN]:
+    known_ahead = [name for name, one in panel.known.items() if name not in APART and not is_calendar(name, one)]
+    for name in known_ahead[:MOST_KNOWN]:
         alone = len(panel.known[name]) == 1 or level.name == SERIES
         values = panel.known[name] if alone else np.nan_to_num(kept.mean(panel, level, name))
         values = values[:, periods - count : periods + horizon]
@@ -119,8 +121,10 @@ def _shares(
     if level.name == SERIES:
         return mean[wanted].copy(), own
 
+    ended = panel.ended_now() >= 0
+
     def weight(rows: NDArray[np.intp], values: Vector) -> Vector:
-        observed = np.isfinite(panel.y[rows]).any(axis=1, keepdims=True)
+        observed = np.isfinite(panel.y[rows]).any(axis=1, keepdims=True) & ~ended[rows, None]
         return np.where(observed, values + 1e-9, 0)  # where all are zero, all get the same
 
     whole, add = kept.adder([level], mean.shape[1])

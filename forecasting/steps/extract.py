@@ -15,7 +15,7 @@ from forecasting.data import canonical
 from forecasting.data.blocks import lean
 from forecasting.data.build import build_panel
 from forecasting.data.frequency import Frequency
-from forecasting.data.gates import gates, shrunk
+from forecasting.data.gates import closed_for_good, gates, shrunk
 from forecasting.data.lake_tables import EVENTS, INVENTORY, PRICES, PROMOTIONS, SIGNALS, STOCK
 from forecasting.data.nights import Night
 from forecasting.data.pieces import Pieces
@@ -90,7 +90,8 @@ def extract(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -
         outcome.snapshot = snapshot.id
         del sales
         found.tables.clear()  # what is built from is what was committed
-        count, periods = _build(lake, settings, cutoff, snapshot)
+        count, periods, closed = _build(lake, settings, cutoff, snapshot, read)
+        found.reports += [closed]
         tell(f"panel: {count:,} series x {periods:,} periods, snapshot {snapshot.id}")
         _publish_quality(settings, found, night, snapshot.id, run)
         quarantined = len(found.quarantined[-1])
@@ -244,8 +245,13 @@ def _broken(found: _Found) -> list[str]:
     return [f"{row.table}, rule {row.rule}: {row.message}" for row in failed.itertuples()]
 
 
-def _build(lake: Lake, settings: Settings, cutoff: date, snapshot: Snapshot) -> tuple[int, int]:
-    """The panel of this cutoff, into the lake: number of its series and periods. The long tables come in pieces."""
+def _build(
+    lake: Lake, settings: Settings, cutoff: date, snapshot: Snapshot, read: int
+) -> tuple[int, int, pd.DataFrame]:
+    """The panel of this cutoff, into the lake: its series and periods, and QUALITY of stores that have closed.
+
+    The long tables come in pieces. read: sales rows of the night.
+    """
     tables: dict[str, pd.DataFrame | Pieces] = {
         name: partial(lake.pieces, snapshot.id, name) if name in LONG else lake.read(snapshot.id, name)
         for name in ("sales", *snapshot.versions)
@@ -253,7 +259,7 @@ def _build(lake: Lake, settings: Settings, cutoff: date, snapshot: Snapshot) -> 
     with lake.scratch() as scratch:
         panel = build_panel(tables, settings, cutoff, snapshot.id, scratch)
         lake.write_panel(panel)
-        return len(panel.y), len(panel.periods)
+        return len(panel.y), len(panel.periods), closed_for_good(panel, read)
 
 
 def _publish_quality(settings: Settings, found: _Found, night: Night, snapshot: str, run: Run) -> None:

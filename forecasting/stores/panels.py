@@ -22,6 +22,8 @@ from forecasting.data.panel import Matrix, Panel
 from forecasting.errors import CutoffError, StoreError, some
 from forecasting.stores.folder import Folder, quoted
 
+NEVER: NDArray[np.int64] = np.empty((0, 4), dtype=np.int64)  # no series has ended
+
 
 class Panels:
     """panels/cutoff=.../: `panel.json`, written last, names the folder beside it that holds the arrays."""
@@ -109,6 +111,7 @@ class Panels:
             past={name: self._array(*place, "past", f"{quoted(name)}.npy") for name in about["past"]},
             levels=tuple(about["levels"]),
             totals=self._load_totals(about, *place),
+            ended=self._array(*place, "ended.npy").astype(np.int64) if about.get("ended") else NEVER,
         )
 
     def _load_totals(self, about: Mapping[str, Any], *place: str) -> dict[str, Totals]:
@@ -182,14 +185,16 @@ def _labels(panel: Panel) -> pd.DataFrame:
     return pd.DataFrame({"label": pd.Series(names, dtype="str")})
 
 
-def _arrays(panel: Panel) -> dict[str, Matrix]:
-    named = {"y": panel.y}
+def _arrays(panel: Panel) -> dict[str, NDArray[Any]]:
+    named: dict[str, NDArray[Any]] = {"y": panel.y}
     named |= {f"known/{quoted(name)}": panel.known[name] for name in panel.known}
     named |= {f"past/{quoted(name)}": panel.past[name] for name in panel.past}
+    if len(panel.ended):
+        named["ended"] = panel.ended
     return {name: np.ascontiguousarray(values) for name, values in named.items()}
 
 
-def _about(panel: Panel, arrays: Mapping[str, Matrix]) -> dict[str, Any]:
+def _about(panel: Panel, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     return {
         "cutoff": panel.cutoff.isoformat(),
         "snapshot": panel.snapshot,
@@ -201,11 +206,12 @@ def _about(panel: Panel, arrays: Mapping[str, Matrix]) -> dict[str, Any]:
         "past": list(panel.past),
         "totals": [[name, len(one.level.labels)] for name, one in panel.totals.items()],
         "means": sorted({name for one in panel.totals.values() for name in one.means}),
+        "ended": len(panel.ended),
         "shapes": {name: list(values.shape) for name, values in arrays.items()},
     }
 
 
-def _digest(arrays: Mapping[str, Matrix], series: bytes, about: Mapping[str, Any]) -> str:
+def _digest(arrays: Mapping[str, NDArray[Any]], series: bytes, about: Mapping[str, Any]) -> str:
     total = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     total.update(series)
     for values in arrays.values():

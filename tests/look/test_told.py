@@ -36,7 +36,7 @@ MAKERS: dict[str, tuple[str, ...]] = {
     "evaluation/health.py": (),
     "evaluation/promotion.py": ("judge", "_segments", "_bias", "_coverage"),
     "models/arima.py": ("_groups", "_fit", "_guarded"),
-    "models/blend.py": ("predict", "_combine", "_end"),
+    "models/blend.py": ("predict", "_combine", "_end", "_nothing"),
     "models/coldstart.py": (),
     "models/grouped.py": ("insane",),
     "models/smoothed.py": ("predict",),

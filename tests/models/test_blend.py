@@ -147,3 +147,46 @@ def test_why_a_number_is_what_it_is_adds_up_to_it(objective: str) -> None:
     changed = blend.explain(replace(panel, known={**panel.known, "promotion": dear}), 14, everything[4:5])
     promoted = changed["lightgbm", "promotion"].sum() - found["lightgbm", "promotion"].sum()
     assert promoted > 0
+
+
+def closed_panel() -> Panel:
+    """Series 0 has ended on day 100, series 1 sells again since day 135; day 2 of the coming ones is closed for all."""
+    panel = seasonal_panel()
+    y, shut = panel.y.copy(), np.zeros((1, 140 + HORIZON), dtype=np.uint8)
+    y[0, 101:], y[1, 101:135] = np.nan, np.nan
+    shut[0, 141] = 1
+    ended = np.array([[0, 100, 129, 140], [1, 100, 129, 135]])
+    return replace(panel, y=y, ended=ended, known={**panel.known, "closed": shut})
+
+
+def test_nothing_is_forecast_for_what_has_ended_and_for_days_that_are_expected_to_be_closed() -> None:
+    panel = closed_panel()
+    folds = [(panel.first(126), panel.y[:, 126:], SeasonalMean().predict(panel.first(126), HORIZON).mean)]
+    blend = Blend(parts(), {"seasonal_mean": 1.0}, Calibrations.fit(folds))
+    found = blend.predict(panel, HORIZON)
+    assert found.status[:2].tolist() == ["discontinued", "ok"]
+    assert (
+        found.reason[0] == "store S1: last sale on 2026-04-15, 39 periods ago, longer than panel.closed_periods allows"
+    )
+    assert not found.mean[0].any()
+    assert not found.quantiles[0].any()
+    assert not found.mean[:, 1].any()
+    assert not found.quantiles[:, 1].any()
+    assert (found.mean[1:7, [0, 2]] > 0).all()
+    rows = np.array([3, 0])
+    part = blend.predict(panel, HORIZON, rows)
+    np.testing.assert_array_equal(part.mean, found.mean[rows])
+    assert part.status.tolist() == ["ok", "discontinued"]
+    told = blend.explain(panel, HORIZON, np.arange(4))
+    np.testing.assert_allclose(sum(told.values()), found.mean[:4], rtol=1e-3, atol=1e-3)
+    assert told["rules", "rules"][3, 1] < 0
+    assert not told["rules", "rules"][3, [0, 2]].any()
+
+
+def test_what_ended_later_was_not_over_yet() -> None:
+    panel = closed_panel()
+    assert panel.ended_now().tolist()[:2] == [100, -1]
+    assert panel.first(120).ended_now().tolist() == [-1] * 8
+    assert panel.first(132).ended_now().tolist()[:2] == [100, 100]
+    assert panel.take(np.array([3, 1, 0, 0])).ended_now().tolist() == [-1, -1, 100, 100]
+    assert panel.first(132).take(np.array([1])).ended.tolist() == [[0, 100, 129, 132]]

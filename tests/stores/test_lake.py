@@ -501,3 +501,15 @@ def test_an_emptied_folder_that_the_store_still_lists_is_empty(bucket: dict[str,
     folder.files.pipe_file(f"lake/emptied/staged/{cutoff}/{run}/", b"")  # what SeaweedFS leaves of it
     assert folder.names("staged", cutoff, run) == []
     assert lake.remove_made(datetime.now(UTC) + timedelta(days=1)) == []
+
+
+def test_what_has_ended_and_the_calendar_of_closed_days_come_back(lake: Lake):
+    ended = np.array([[1, 0, 1, 3]])
+    calendar = np.array([[0, 0, 1, 0]], dtype=np.uint8)
+    panel = panel_of([[1, 2, 3], [5, np.nan, np.nan]], ended=ended, known={"closed": calendar})
+    lake.write_panel(panel)
+    found = lake.read_panel(panel.cutoff)
+    same(found, panel)
+    np.testing.assert_array_equal(found.ended, ended)
+    assert found.ended_now().tolist() == [-1, 0]
+    assert found.known["closed"].dtype == np.uint8
