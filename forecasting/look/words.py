@@ -20,6 +20,7 @@ from babel import Locale, negotiate_locale
 from babel.dates import format_date, format_datetime
 from babel.numbers import format_decimal, format_percent
 from babel.support import Format
+from jinja2 import Undefined
 
 from forecasting.look.told import tell
 
@@ -134,7 +135,8 @@ class Words:
 
 
 def _absent(value: Any) -> bool:
-    return value is None or value is pd.NaT or not math.isfinite(value)
+    """Whether there is no number to show: none, not a number, or a key that a table or template does not have."""
+    return value is None or value is pd.NaT or isinstance(value, Undefined) or not math.isfinite(value)
 
 
 def _rounded(value: Any, digits: int) -> float:
