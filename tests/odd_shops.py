@@ -1,4 +1,4 @@
-"""Small shops of odd kinds: one series, none that sells, no prices, a handful of periods. As files with a configuration.
+"""Small shops of odd kinds, as files with a configuration: one series, none that sells, no prices, one period.
 
 Days, weeks and months; every shop has sales of three nights, the first of them `nights(...)[0]`.
 """
@@ -24,7 +24,7 @@ NIGHTS = 3
 
 @dataclass(frozen=True)
 class Odd:
-    """One shop. units: (n_series, n_periods) with NaN = no row; price: NaN = no row; periods end with the third night."""
+    """One shop. units, price: (n_series, n_periods), NaN = no row; the periods end with the third night."""
 
     units: np.ndarray
     price: np.ndarray | None = None

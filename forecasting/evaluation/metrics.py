@@ -138,8 +138,8 @@ def weights(panel: Panel, level: Level, measurable: NDArray[np.bool_]) -> NDArra
         weight = np.where(measurable, level.sum(sales[:, None])[:, 0], 0)
         total = float(weight.sum())
         if total > 0:
-            return weight / total
-    return measurable / max(int(measurable.sum()), 1)
+            return np.asarray(weight / total, dtype=np.float64)
+    return np.asarray(measurable / max(int(measurable.sum()), 1), dtype=np.float64)
 
 
 def recent_units(panel: Panel) -> NDArray[np.float64]:
@@ -157,12 +157,12 @@ def recent_sales(panel: Panel) -> NDArray[np.float64]:
     width, periods = _recent(panel), len(panel.periods)
     units = np.nan_to_num(panel.y[:, -width:]).astype(np.float64)
     if "price" not in panel.known:
-        return units.sum(axis=1)
+        return recent_units(panel)
     price = np.broadcast_to(panel.known["price"][:, periods - width : periods], units.shape)
     priced = np.isfinite(price)
     if not priced.any():
-        return units.sum(axis=1)
-    money = np.where(priced, units * np.where(priced, price, 0), 0).sum(axis=1)
+        return recent_units(panel)
+    money: NDArray[np.float64] = np.where(priced, units * np.where(priced, price, 0), 0).sum(axis=1)
     rest, sold = np.where(priced, 0, units).sum(axis=1), np.where(priced, units, 0).sum(axis=1)
     if not (rest > 0).any():
         return money

@@ -105,10 +105,10 @@ def judge(windows: Sequence[Window], metric: str, rules: JudgeSettings, seed: in
     ]
     failed = [row for row in rows if not row.passed]
     periods = max(window.actual.shape[1] for window in windows)
+    gain, low, high = (figure(value, "+.1%") for value in (better.improvement, better.low, better.high))
     reason = (
-        f"{metric} {figure(better.challenger)}, champion {figure(better.champion)}: {figure(better.improvement, '+.1%')} "
-        f"({figure(better.low, '+.1%')} to {figure(better.high, '+.1%')}) on {periods} periods from {windows[0].known.cutoff} that neither "
-        "had seen"
+        f"{metric} {figure(better.challenger)}, champion {figure(better.champion)}: {gain} ({low} to {high}) "
+        f"on {periods} periods from {windows[0].known.cutoff} that neither had seen"
     )
     if failed:
         reason += "; failed: " + some(f"{row.rule} ({row.segment})" for row in failed)

@@ -38,7 +38,9 @@ class Measure:
     taking: Sequence[int]
 
     @classmethod
-    def of(cls, plan: Plan, panel: Panel, folds: Sequence[Fold], names: Sequence[str], taking: Sequence[int]) -> Measure:
+    def of(
+        cls, plan: Plan, panel: Panel, folds: Sequence[Fold], names: Sequence[str], taking: Sequence[int]
+    ) -> Measure:
         """Folds in which nothing was observed are left out."""
         seen = np.array([bool(np.isfinite(fold.actual).any()) for fold in folds], dtype=bool)
         kept = [fold for fold, some in zip(folds, seen, strict=True) if some]
@@ -54,20 +56,27 @@ class Measure:
 
         A fold that does not define the metric counts by WAPE, or by the mean absolute error.
         """
-        found = [fold.value(name, weights) / unit for fold, (name, unit) in zip(self.folds, self._units[metric], strict=True)]
+        found = [
+            fold.value(name, weights) / unit for fold, (name, unit) in zip(self.folds, self._units[metric], strict=True)
+        ]
         return float(self.shares @ np.array(found) / self.shares.sum())
 
     def singles(self, metric: str) -> Weights:
         """(n_folds, n_candidates) of each candidate alone."""
         each = [tiled(one) for one in np.eye(len(self.names))]
         return np.array(
-            [[fold.value(name, one) for one in each] for fold, (name, _) in zip(self.folds, self._units[metric], strict=True)]
+            [
+                [fold.value(name, one) for one in each]
+                for fold, (name, _) in zip(self.folds, self._units[metric], strict=True)
+            ]
         )
 
     @cached_property
     def _units(self) -> dict[str, list[tuple[str, float]]]:
         """By metric, for each fold the one that it defines, and the value that counts as 1."""
-        return {metric: [self._unit(fold, metric) for fold in self.folds] for metric in ("wrmsse", "rmsse", "mase", "wape")}
+        return {
+            metric: [self._unit(fold, metric) for fold in self.folds] for metric in ("wrmsse", "rmsse", "mase", "wape")
+        }
 
     def _unit(self, fold: Fold, metric: str) -> tuple[str, float]:
         each = [tiled(one) for one in np.eye(len(self.names))]

@@ -20,7 +20,9 @@ NEAR = 0.01  # share by which weights may miss the lowest value of the metric an
 GOOD = 0.05  # the same for a single candidate, to count as one that may well be the best on what comes
 GAIN = 0.03  # share by which weights of a class must better the metric, so that chance does not choose them
 LEAST_SOLD = 0.02  # of recent sales, for a class to have weights of its own
-BEATEN = 1.5  # times seasonal naive's value that every other candidate has, for naive alone to stay though one beat it once
+BEATEN = (
+    1.5  # times seasonal naive's value that every other candidate has, for naive alone to stay though one beat it once
+)
 DEFAULT = "seasonal_mean"  # where nothing can be measured
 COLUMNS = ["model", "fold", "level", "metric", "value"]
 

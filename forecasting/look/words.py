@@ -129,6 +129,8 @@ class Words:
 
     def _number_again(self, written: str) -> str:
         """A number as English has it (1,234.5 or +12.3%), in this language and with its decimals."""
+        if written == NONE:
+            return NONE
         value, share, sign = float(written.strip("%").replace(",", "")), written[-1] == "%", written[0] in "+-"
         digits = len(written.strip("%").partition(".")[2]) if "e" not in written else 0
         return self.share(value / 100, digits, sign) if share else self.number(value, digits, sign)

@@ -28,8 +28,8 @@ Tell = Callable[[str], None]
 class Challenger:
     """What a training has come to. settings: as they were, or as tuning has left them.
 
-    refit_of: the champion whose recipe (weights) it has, where it did not choose its own. dropped: candidates that could
-    not be backtested or fitted, each with its reason.
+    refit_of: the champion whose recipe (weights) it has, where it did not choose its own. dropped: candidates that
+    could not be backtested or fitted, each with its reason.
     """
 
     settings: Settings

@@ -108,7 +108,7 @@ def _too_early(settings: Settings, panel: Panel, known: int, live: Version) -> V
 
 
 def _position(panel: Panel, version: Version) -> int:
-    """Periods of the panel that the version was trained on; 1 where all are newer (a cut history), all where it ends."""
+    """Periods of the panel that the version was trained on; 1 where all are newer, all where none is."""
     try:
         return panel.position(version.cutoff)
     except CutoffError:
