@@ -1,8 +1,8 @@
 """The value by which candidates are compared over the folds: relative to a baseline, seasons like the coming one first.
 
 A fold in a month that nobody forecasts well would decide alone if errors were added up, so each fold counts relative to
-seasonal naive (relative errors: Fildes, 1992; Davydenko and Fildes, 2013). Folds are weighted by how near in the year
-their periods are to those that are forecast next: what does well in December says little of May.
+seasonal naive, by the geometric mean of the ratios (Fildes, 1992; Davydenko and Fildes, 2013). Folds are weighted by
+how near in the year their periods are to those that are forecast next: what does well in December says little of May.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ BASELINE = "seasonal_naive"
 # Of the median candidate's value, which the baseline's counts as at least: one that was right by chance in a quiet fold
 # would otherwise make that fold the only one that counts.
 LEAST_BASELINE = 0.5
+LEAST_RATIO = 0.05  # to the baseline: a perfect fold is no better
 NEAR_YEAR = 1 / 8  # of a year: distance of two seasons at which the weight has fallen to 0.6
 OTHER_SEASON = 0.15  # weight of a fold in the opposite season
 OLDER_YEAR = 0.75  # weight of a year ago against now
@@ -52,14 +53,19 @@ class Measure:
         return len(self.folds) > 0
 
     def value(self, metric: str, weights: Weights) -> float:
-        """Weighted mean over the folds of the metric relative to the baseline's: below 1 is better than it.
+        """Weighted geometric mean over the folds of the metric relative to the baseline's: below 1 is better than it.
 
         A fold that does not define the metric counts by WAPE, or by the mean absolute error.
         """
-        found = [
-            fold.value(name, weights) / unit for fold, (name, unit) in zip(self.folds, self._units[metric], strict=True)
-        ]
-        return float(self.shares @ np.array(found) / self.shares.sum())
+        units = self._units[metric]
+        found = [fold.value(name, weights) / unit for fold, (name, unit) in zip(self.folds, units, strict=True)]
+        logs = np.log(np.maximum(found, LEAST_RATIO))
+        return float(np.exp(self.shares @ logs / self.shares.sum()))
+
+    def wins(self, singles: Weights, candidate: int, others: Sequence[int]) -> float:
+        """Share of the folds, by weight, in which a candidate is at least as good as the median of others."""
+        won = singles[:, candidate] <= np.median(singles[:, list(others)], axis=1)
+        return float(self.shares[won].sum() / self.shares.sum())
 
     def singles(self, metric: str) -> Weights:
         """(n_folds, n_candidates) of each candidate alone."""
