@@ -153,7 +153,7 @@ class PanelSettings(Section):
     universe: Literal["sales", "cross"] = Field("sales", description="series: pairs ever sold, or all items x stores")
     unique_id: str = Field("{item}_{store}", description="format of a series' name; `{item}` where there is no store")
     levels: tuple[str, ...] = Field((), description="attributes that the totals of interest are taken over")
-    history: int | None = Field(None, ge=30, description="periods kept; not set = all")
+    history: int | None = Field(None, ge=1, description="periods kept; not set = all")
     closed: Literal["auto", "never"] = Field("auto", description="auto: a store's day without a sale is unobserved")
     closed_periods: Count = Field(28, description="days that a closure may last; then the series has ended")
     discontinued_after: int | None = Field(None, ge=1, description="periods without a sale after which a series ended")
@@ -217,7 +217,10 @@ class TrainSettings(Section):
         description="candidates by name; seasonal_naive is scored beside them anyway",
     )
     blend: bool = Field(True, description="let a weighted blend of the candidates compete")
-    folds: Count = Field(3, description="cutoffs of the backtest; 1 or 2 only for one model and blend = false")
+    folds: Count | None = Field(
+        None,
+        description="cutoffs of the backtest; 1 or 2 only for one model and blend = false; not set = 3, small: up to 6",
+    )
     step: int | None = Field(None, ge=1, description="periods between folds; not set = horizon, less if short")
     metric: Literal["wrmsse", "rmsse", "mase", "wape"] = Field("wrmsse", description="what the champion is chosen by")
     judge: JudgeSettings = JudgeSettings()
@@ -237,9 +240,9 @@ class TrainSettings(Section):
 
     @field_validator("folds")
     @classmethod
-    def _folds_enough(cls, folds: int, info: ValidationInfo) -> int:
+    def _folds_enough(cls, folds: int | None, info: ValidationInfo) -> int | None:
         """A choice made on one window is chance; without one, a fold is only there to calibrate the quantiles on."""
-        if folds < 3 and (info.data.get("blend", True) or len(info.data.get("models", ())) != 1):
+        if folds is not None and folds < 3 and (info.data.get("blend", True) or len(info.data.get("models", ())) != 1):
             raise ValueError("with something to choose from (several models, or blend = true) it takes at least 3")
         return folds
 

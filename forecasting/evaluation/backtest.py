@@ -7,16 +7,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 
+import numpy as np
+
 from forecasting.data.panel import Matrix, Panel
-from forecasting.errors import CutoffError
+from forecasting.errors import ModelError
 from forecasting.models.base import Forecaster
 
 SMALL_PANEL = 200_000  # series x periods, up to which refitting costly models at each fold is cheap
+FOLDS, MOST_FOLDS = 3, 6
+CHEAP_PANEL = 50_000  # series x periods, up to which more than FOLDS folds are cheap
 
 
 @dataclass(frozen=True)
 class Plan:
-    """folds: cutoffs as counts of known periods, oldest first. refit: fit anew at each fold."""
+    """folds: cutoffs as counts of known periods, oldest first. refit: fit anew at each fold.
+
+    A fold that is nearer to the end of the history than the horizon is scored on the periods that are known.
+    """
 
     folds: tuple[int, ...]
     horizon: int
@@ -33,24 +40,38 @@ class Backtest:
     seconds: float = 0.0
 
 
-def plan(panel: Panel, horizon: int, folds: int, step: int | None, refit: str) -> Plan:
+def plan(panel: Panel, horizon: int, folds: int | None, step: int | None, refit: str) -> Plan:
     """Cutoffs that leave a whole horizon after the newest and history before the oldest.
 
-    The step is the horizon, less where history is short. Raises CutoffError where there is none for `folds` cutoffs.
+    folds: None = FOLDS, and up to MOST_FOLDS of a small panel (CHEAP_PANEL), in the newer half of its history. The step
+    is the horizon, less where history is short. Where it is shorter still, folds come nearer to the end than the
+    horizon, and are scored on what is known; of two periods one is a fold, of one none.
     """
     periods = len(panel.periods)
     newest = periods - horizon
     least = max(2 * min(panel.frequency.season, 13), horizon // 2, 8)
     room = newest - least
-    if room < folds - 1:
-        raise CutoffError(
-            f"A backtest of {folds} folds over {horizon} periods needs at least {least + horizon + folds - 1} periods "
-            f"of history, the panel has {periods}. Shorten panel.horizon or wait for more history."
-        )
-    stride = min(step or horizon, room // max(folds - 1, 1))
-    stride -= stride % panel.frequency.a_day if stride >= panel.frequency.a_day else 0  # hours: folds end with a day
+    wanted = folds or FOLDS
     again = refit == "always" or (refit == "auto" and panel.y.size <= SMALL_PANEL)
-    return Plan(tuple(newest - stride * back for back in reversed(range(folds))), horizon, again)
+    if room < wanted - 1:
+        return Plan(_shortened(periods, horizon, least, wanted), horizon, again)
+    if folds is None and panel.y.size <= CHEAP_PANEL:
+        spare = newest - max(least, periods // 2)
+        wanted = int(np.clip(1 + spare // (step or horizon), wanted, MOST_FOLDS))
+    stride = min(step or horizon, room // max(wanted - 1, 1))
+    stride -= stride % panel.frequency.a_day if stride >= panel.frequency.a_day else 0  # hours: folds end with a day
+    return Plan(tuple(newest - stride * back for back in reversed(range(wanted))), horizon, again)
+
+
+def _shortened(periods: int, horizon: int, least: int, wanted: int) -> tuple[int, ...]:
+    """Cutoffs in the newer half of a short history, half of the room after the newest one."""
+    room = periods - max(1, min(least, periods // 2))
+    if room < 1:
+        return ()
+    ahead = max(1, min(horizon, room // 2))
+    count = min(wanted, room - ahead + 1)
+    stride = (room - ahead) // max(count - 1, 1)
+    return tuple(periods - ahead - stride * back for back in reversed(range(count)))
 
 
 def backtest(
@@ -67,7 +88,10 @@ def backtest(
         known = panel.first(fold)
         if number == 0 or chosen.refit:
             candidate.fit(known, chosen.horizon)
-        result.means.append(candidate.predict(known, chosen.horizon).mean)
+        mean = candidate.predict(known, chosen.horizon).mean
+        if not np.isfinite(mean).all():
+            raise ModelError(f"{candidate.name} gave no finite forecast of some series at {known.cutoff}.")
+        result.means.append(mean)
         tell(f"{candidate.name}: fold {number + 1} of {len(chosen.folds)}, cutoff {known.cutoff}")
     result.seconds = time.perf_counter() - began
     return result

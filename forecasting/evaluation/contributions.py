@@ -15,40 +15,54 @@ from forecasting.data.panel import Matrix, Panel
 from forecasting.evaluation import metrics
 
 Shares = NDArray[np.float64]
+FALLBACKS = ("wape", "mae")  # in place of a metric that a cutoff does not define, in this order
 
 
 def contributions(known: Panel, actual: Matrix, mean: Matrix, metric: str) -> Shares:
     """(n_series, n_periods) parts of the metric of one cutoff; their sum is its value.
 
     known ends at the cutoff and gives scales and weights. actual: NaN where unobserved, which contributes nothing.
-    metric: wrmsse (all levels), rmsse, mase or wape (the series).
+    metric: wrmsse (all levels), rmsse, mase or wape (the series), mae. All NaN where the metric is not defined: nothing
+    sold (wape), no series with a scale (the scaled ones), nothing observed.
     """
     seen = np.isfinite(actual)
     error = np.where(seen, mean - actual, 0).astype(np.float64)
-    if metric == "wape":
-        return np.abs(error) / max(float(np.abs(actual[seen]).sum(dtype=np.float64)), 1e-12)
+    undefined: Shares = np.full(error.shape, np.nan)
+    if metric in ("wape", "mae"):
+        below = float(np.abs(actual[seen]).sum(dtype=np.float64)) if metric == "wape" else float(seen.sum())
+        return np.abs(error) / below if below > 0 else undefined
     if metric == "mase":
         season = min(known.frequency.season, max(1, len(known.periods) // 2))
         scale, count = metrics.scales(known.y, season), seen.sum(axis=1)
         good = np.isfinite(scale) & (count > 0)
         each = np.where(good, 1 / np.where(good, scale * count, 1), 0) / max(int(good.sum()), 1)
-        return np.abs(error) * each[:, None]
+        return np.abs(error) * each[:, None] if good.any() else undefined
     wanted = levels(known.series, known.levels)
     if metric == "rmsse":
         wanted = [level for level in wanted if level.name == SERIES]
-    sales = metrics.lately(known)
-    total: Shares = sum((_level(known, level, error, sales) for level in wanted), np.zeros(error.shape))
-    return total / len(wanted)
+    parts = [part for level in wanted if (part := _level(known, level, error, seen)) is not None]
+    return sum(parts, np.zeros(error.shape)) / len(parts) if parts else undefined
 
 
-def _level(known: Panel, level: Level, error: Shares, sales: Shares) -> Shares:
-    """Parts of one level's weighted RMSSE: the group's error times the series' own, scaled."""
+def defined(known: Panel, actual: Matrix, metric: str) -> str | None:
+    """The metric, or where it is not defined at this cutoff the first of wape and mae that is; None where none is."""
+    for one in dict.fromkeys((metric, *FALLBACKS)):
+        if np.isfinite(contributions(known, actual, np.zeros_like(actual), one)).all():
+            return one
+    return None
+
+
+def _level(known: Panel, level: Level, error: Shares, seen: NDArray[np.bool_]) -> Shares | None:
+    """Parts of one level's weighted RMSSE: the group's error times the series' own, scaled. None: not defined."""
     alone = level.name == SERIES
     scale = metrics.scales(known.y if alone else level.sum(known.y), squared=True)
-    weight, group = level.sum(sales[:, None])[:, 0], level.sum(error)
-    good = np.isfinite(scale) & (weight > 0)
-    size = np.sqrt((group**2).mean(axis=1) / np.where(good, scale, 1))
+    group, count = level.sum(error), (level.sum(seen.astype(np.float32)) > 0).sum(axis=1)
+    good = np.isfinite(scale) & (count > 0)
+    if not good.any():
+        return None
+    each = np.maximum(count, 1)
+    size = np.sqrt((group**2).sum(axis=1) / each / np.where(good, scale, 1))
     used = good & (size > 0)
-    share = np.where(used, weight, 0) / max(float(weight[good].sum()), 1e-12)
-    factor = share / np.where(used, size * scale * error.shape[1], 1)
+    share = np.where(used, metrics.weights(known, level, good), 0)
+    factor = share / np.where(used, size * scale * each, 1)
     return error * (group * factor[:, None])[level.codes]

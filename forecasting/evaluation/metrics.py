@@ -103,37 +103,79 @@ def _nanmean(values: Array) -> float:
     return float(values[seen].mean(dtype=np.float64)) if seen.any() else float("nan")
 
 
-def hierarchical_rmsse(panel: Panel, y: Array, f: Array) -> pd.DataFrame:
-    """RMSSE of each level, groups weighted by what they sold lately: the M5 competition's WRMSSE by level.
+def mae(y: Array, f: Array) -> float:
+    """Mean absolute error, units a period; NaN where nothing was observed."""
+    seen = np.isfinite(y)
+    return _nanmean(np.abs(y[seen] - f[seen]))
 
-    `panel` ends at the cutoff and gives scales (its history) and weights (money of the newest 4 seasons where prices
-    are known, else units). Gives level, value; the row `all` is the mean over the levels.
+
+def hierarchical_rmsse(panel: Panel, y: Array, f: Array) -> pd.DataFrame:
+    """RMSSE of each level, groups weighted by `weights`: the M5 competition's WRMSSE by level.
+
+    `panel` ends at the cutoff and gives scales (its history) and weights. Gives level, value; the row `all` is the mean
+    over the levels that have a value. NaN where no group has a scale and an actual.
     """
     seen = np.isfinite(y)
-    actual, forecast = np.where(seen, y, 0), np.where(seen, f, 0)
-    sales = lately(panel)
     rows = []
     for level in levels(panel.series, panel.levels):
-        weight = level.sum(sales[:, None])[:, 0]
-        scale = scales(_level_history(panel, level), squared=True)
-        error = rmsse(level.sum(actual), level.sum(forecast), scale)
-        good = np.isfinite(error) & (weight > 0)
-        total = weight[good].sum()
-        value = float((error[good] * weight[good]).sum() / total) if total > 0 else float("nan")
+        observed = level.sum(seen.astype(np.float32)) > 0
+        actual = np.where(observed, level.sum(np.where(seen, y, 0)), np.nan)
+        error = rmsse(actual, level.sum(np.where(seen, f, 0)), scales(_level_history(panel, level), squared=True))
+        good = np.isfinite(error)
+        value = float((np.where(good, error, 0) * weights(panel, level, good)).sum()) if good.any() else float("nan")
         rows.append({"level": level.name, "value": value})
     table = pd.DataFrame(rows)
     return pd.concat([table, pd.DataFrame([{"level": "all", "value": table["value"].mean()}])], ignore_index=True)
 
 
-def lately(panel: Panel) -> NDArray[np.float64]:
-    """(n_series,) sales of the newest 4 seasons: money at the price of the day where known, else units."""
-    width = min(len(panel.periods), panel.frequency.weighed)
+def weights(panel: Panel, level: Level, measurable: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """(n_groups,) shares of a level's groups in its score, adding to 1; 0 where a group is not measurable.
+
+    By recent sales in money; in units where the money of all measurable groups is 0 (prices of 0, or none known at the
+    cutoff); alike where they sold nothing. All 0 where no group is measurable.
+    """
+    for sales in (recent_sales(panel), recent_units(panel)):
+        weight = np.where(measurable, level.sum(sales[:, None])[:, 0], 0)
+        total = float(weight.sum())
+        if total > 0:
+            return np.asarray(weight / total, dtype=np.float64)
+    return np.asarray(measurable / max(int(measurable.sum()), 1), dtype=np.float64)
+
+
+def recent_units(panel: Panel) -> NDArray[np.float64]:
+    """(n_series,) units sold in the newest 4 seasons."""
+    units: NDArray[np.float64] = np.nan_to_num(panel.y[:, -_recent(panel) :]).sum(axis=1, dtype=np.float64)
+    return units
+
+
+def recent_sales(panel: Panel) -> NDArray[np.float64]:
+    """(n_series,) sales of the newest 4 seasons: money at the price of the day, units where no price is known.
+
+    A day without a price counts at the series' mean price of these days; a series without any, at the mean price of
+    the others, weighted by their units.
+    """
+    width, periods = _recent(panel), len(panel.periods)
     units = np.nan_to_num(panel.y[:, -width:]).astype(np.float64)
-    if "price" in panel.known:
-        price = panel.known["price"][:, len(panel.periods) - width : len(panel.periods)]
-        units = units * np.nan_to_num(price)
-    total: NDArray[np.float64] = units.sum(axis=1)
-    return total
+    if "price" not in panel.known:
+        return recent_units(panel)
+    price = np.broadcast_to(panel.known["price"][:, periods - width : periods], units.shape)
+    priced = np.isfinite(price)
+    if not priced.any():
+        return recent_units(panel)
+    money: NDArray[np.float64] = np.where(priced, units * np.where(priced, price, 0), 0).sum(axis=1)
+    rest, sold = np.where(priced, 0, units).sum(axis=1), np.where(priced, units, 0).sum(axis=1)
+    if not (rest > 0).any():
+        return money
+    count = priced.sum(axis=1)
+    own = np.where(priced, price, 0).sum(axis=1, dtype=np.float64) / np.maximum(count, 1)
+    usual = float(money.sum() / sold.sum()) if sold.sum() > 0 else float(own[count > 0].mean())
+    found: NDArray[np.float64] = money + rest * np.where(count > 0, own, usual)
+    return found
+
+
+def _recent(panel: Panel) -> int:
+    """Periods that count as recent: 4 seasons, of 13 periods at most."""
+    return min(len(panel.periods), panel.frequency.weighed)
 
 
 def _level_history(panel: Panel, level: Level) -> Array:

@@ -30,12 +30,12 @@ def _backtest(contest: Contest, choice: Choice, rows: NDArray[np.intp]) -> Figur
     height = 2.4 * len(shown)
     figure = Figure(figsize=(11, height))  # its margins by hand: measuring every text takes as long as drawing
     figure.subplots_adjust(0.09, 0.35 / height, 0.96, 1 - 0.35 / height, hspace=0.35)
-    start = max(0, contest.plan.folds[0] - HISTORY * 7)
+    start = max(0, min(contest.plan.folds, default=0) - HISTORY * 7)
     for axes, (title, members) in zip(np.atleast_1d(figure.subplots(len(shown), 1)), shown, strict=True):
         actual = np.nansum(panel.y[members, start:], axis=0)
         axes.plot(panel.periods[start:], actual, color="0.25", lw=1, label="actual")
         for number, fold in enumerate(contest.plan.folds):
-            periods = panel.periods[fold : fold + contest.plan.horizon]
+            periods = panel.first(fold).future(contest.plan.horizon)
             naive = baseline.means[number][members].sum(axis=0)
             axes.plot(periods, naive, color="tab:orange", lw=0.8, label=baseline.model if number == 0 else None)
             forecast = contest.mix(choice.weights, number, choice.by_class)[members].sum(axis=0)

@@ -18,7 +18,7 @@ from forecasting.data.panel import Matrix, Panel
 from forecasting.data.segments import demand_class, volume_class
 from forecasting.errors import some
 from forecasting.evaluation import metrics
-from forecasting.evaluation.contributions import Shares, contributions
+from forecasting.evaluation.contributions import FALLBACKS, Shares, contributions
 from forecasting.models.base import QUANTILES, Forecast
 from forecasting.sections import JudgeSettings
 
@@ -28,6 +28,7 @@ EVERYTHING = "all"
 BEYOND_DOUBT = 0.99  # there are up to eight classes, so one of them looks bad by chance often enough
 TOTALS, OF_SERIES = "wrmsse", "rmsse"  # a metric of totals too, and the same of the series alone
 ALIKE = 0.01  # two coverages that are this near to each other say the same of few periods
+DASH = "\N{EN DASH}"
 COLUMNS = ("rule", "segment", "challenger", "champion", "improvement", "low", "high", "passed")
 
 
@@ -80,6 +81,7 @@ def judge(windows: Sequence[Window], metric: str, rules: JudgeSettings, seed: in
     refit: the challenger is the champion's own recipe on newer data, which is expected to be better. It need not show
     that beyond chance: it must not be shown to be worse. All its rules compare it with the champion alone.
     """
+    metric = _defined(windows, metric)
     two = metric == TOTALS
     sure = 1 - (1 - rules.confidence) / (2 if two else 1)
     whole = _Pairs.of(windows, metric, sure, seed)
@@ -89,11 +91,11 @@ def judge(windows: Sequence[Window], metric: str, rules: JudgeSettings, seed: in
     naive = float(np.mean([contributions(w.known, w.actual, w.naive, metric).sum() for w in windows]))
     own = [
         Row("better than the champion", *better, passed=better.improvement > rules.improvement),
-        Row("beyond chance", *beyond, passed=max(better.low, beyond.low) > 0),
+        Row("beyond chance", *beyond, passed=_largest(better.low, beyond.low) > 0),
         Row("better than seasonal naive", EVERYTHING, better.challenger, naive, passed=better.challenger < naive),
     ]
     if refit:
-        surest = min(better, beyond, key=lambda one: one.high)
+        surest = min(better, beyond, key=lambda one: one.high if np.isfinite(one.high) else np.inf)
         own = [Row("not worse beyond chance", *surest, passed=surest.high >= 0)]
     rows = [
         *own,
@@ -103,16 +105,34 @@ def judge(windows: Sequence[Window], metric: str, rules: JudgeSettings, seed: in
     ]
     failed = [row for row in rows if not row.passed]
     periods = max(window.actual.shape[1] for window in windows)
+    gain, low, high = (figure(value, "+.1%") for value in (better.improvement, better.low, better.high))
     reason = (
-        f"{metric} {better.challenger:.4f}, champion {better.champion:.4f}: {better.improvement:+.1%} "
-        f"({better.low:+.1%} to {better.high:+.1%}) on {periods} periods from {windows[0].known.cutoff} that neither "
-        "had seen"
+        f"{metric} {figure(better.challenger)}, champion {figure(better.champion)}: {gain} ({low} to {high}) "
+        f"on {periods} periods from {windows[0].known.cutoff} that neither had seen"
     )
     if failed:
         reason += "; failed: " + some(f"{row.rule} ({row.segment})" for row in failed)
-    narrow = bool(failed) and max(better.high, beyond.high) > 0 and better.challenger < naive
+    narrow = bool(failed) and _largest(better.high, beyond.high) > 0 and better.challenger < naive
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     return Verdict(not failed, reason, better.challenger, better.champion, naive, narrow, table, periods)
+
+
+def figure(value: float, form: str = ".4f") -> str:
+    """The number, or a dash where it is not defined."""
+    return format(value, form) if np.isfinite(value) else DASH
+
+
+def _defined(windows: Sequence[Window], metric: str) -> str:
+    """The metric, or WAPE, or the mean absolute error: the first that every window defines."""
+    for one in (metric, *FALLBACKS):
+        if all(np.isfinite(contributions(w.known, w.actual, w.naive, one)).all() for w in windows):
+            return one
+    return FALLBACKS[-1]
+
+
+def _largest(*values: float) -> float:
+    """The largest that is defined; NaN where none is."""
+    return max((one for one in values if np.isfinite(one)), default=float("nan"))
 
 
 class Compared(NamedTuple):

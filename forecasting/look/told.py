@@ -15,8 +15,9 @@ from importlib.resources import files
 from typing import NamedTuple
 
 NUMBER = r"[-+]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?%?"
+DASH = "\N{EN DASH}"  # in place of a number that is not defined
 DAY = r"\d{4}-\d\d-\d\d"
-KINDS = {"n": rf"(?:{NUMBER}|[-+]?(?:nan|inf)%?)", "d": DAY, "w": r"[^\s;:,()]+", "": r".+?"}
+KINDS = {"n": rf"(?:{NUMBER}|[-+]?(?:nan|inf)%?|{DASH})", "d": DAY, "w": r"[^\s;:,()]+", "": r".+?"}
 SLOT = re.compile(r"{(\d+)(?::(\w))?}")
 Rewrite = Callable[[str], str]
 

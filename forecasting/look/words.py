@@ -20,6 +20,7 @@ from babel import Locale, negotiate_locale
 from babel.dates import format_date, format_datetime
 from babel.numbers import format_decimal, format_percent
 from babel.support import Format
+from jinja2 import Undefined
 
 from forecasting.look.told import tell
 
@@ -130,13 +131,16 @@ class Words:
 
     def _number_again(self, written: str) -> str:
         """A number as English has it (1,234.5 or +12.3%), in this language and with its decimals."""
+        if written == NONE:
+            return NONE
         value, share, sign = float(written.strip("%").replace(",", "")), written[-1] == "%", written[0] in "+-"
         digits = len(written.strip("%").partition(".")[2]) if "e" not in written else 0
         return self.share(value / 100, digits, sign) if share else self.number(value, digits, sign)
 
 
 def _absent(value: Any) -> bool:
-    return value is None or value is pd.NaT or not math.isfinite(value)
+    """Whether there is no number to show: none, not a number, or a key that a table or template does not have."""
+    return value is None or value is pd.NaT or isinstance(value, Undefined) or not math.isfinite(value)
 
 
 def _rounded(value: Any, digits: int) -> float:

@@ -25,6 +25,7 @@ from forecasting.errors import ArtifactError, ForecastingError, ModelError
 from forecasting.models.base import STATUSES, Forecast, Forecaster
 from forecasting.models.calibrations import Calibrations
 from forecasting.models.naive import SeasonalMean
+from forecasting.models.short_history import insufficient
 
 SPEC_FILE = "blend.json"
 ROUNDING = 1e-4  # of the largest mean: what float32 leaves
@@ -81,7 +82,8 @@ class Blend:
         if not forecasts:
             forecasts["seasonal_mean"] = SeasonalMean().predict(panel, horizon, rows)
         combined = self._combine(forecasts, broken, self._classes(panel, rows))
-        combined, nothing = _nothing(panel, self._end(panel, combined, rows), rows)
+        combined = insufficient(panel, horizon, self._end(panel, combined, rows))
+        combined, nothing = _nothing(panel, combined, rows)
         if self.calibrations is None:
             return combined
         quantiles = self.calibrations.days[SERIES].quantiles(panel, combined.mean, rows)

@@ -103,9 +103,12 @@ class Boosted:
             bags = 1 if self.settings.bags is None and len(rows.target) > MANY else bags
             self.spec = {"names": list(rows.names), "categorical": list(rows.categorical), "rows": len(rows.target)}
             parameters = self.parameters(len(rows.target), bag)
-            data = self.dataset(rows, parameters)
-            del rows  # LightGBM has binned them by now
-            boosters.append(lgb.train(parameters, data, num_boost_round=self.settings.trees, callbacks=[ends]))
+            try:
+                data = self.dataset(rows, parameters)
+                del rows  # LightGBM has binned them by now
+                boosters.append(lgb.train(parameters, data, num_boost_round=self.settings.trees, callbacks=[ends]))
+            except lgb.basic.LightGBMError as error:
+                raise ModelError(f"LightGBM could not be trained: {error}") from error
             if (done := boosters[-1].current_iteration()) < self.settings.trees and ends.over():
                 gave_up.append(f"all but {done} of {self.settings.trees} trees of booster {bag + 1}")
         self._boosters = boosters

@@ -34,9 +34,15 @@ def accuracy(store: Store, vintage: Vintage, level: str, bucket: str) -> dict[st
         "buckets": _ordered(total["bucket"].unique()),
         "groups": groups.to_dict("records"),
         "horizon": sorted(_means(total[total["bucket"] != "all"], "bucket").to_dict("records"), key=_start),
-        "time": over.pivot_table(index="cutoff", columns="metric", values="value").reset_index(),
+        "time": _over_time(over),
         "vintages": int(total.dropna()["cutoff"].nunique()),
     }
+
+
+def _over_time(scores: pd.DataFrame) -> pd.DataFrame:
+    """Columns cutoff, the metrics; a row a vintage, NaN where a metric is not defined."""
+    wide = scores.astype({"value": float}).pivot(index="cutoff", columns="metric", values="value")
+    return wide.reindex(columns=list(METRICS)).rename_axis(columns=None).reset_index()
 
 
 def _means(scores: pd.DataFrame, by: str) -> pd.DataFrame:

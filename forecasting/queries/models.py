@@ -44,9 +44,12 @@ def duel(store: Store) -> pd.DataFrame:
 
 
 def candidates(store: Store) -> pd.DataFrame:
-    """The newest training's candidates: model, value of the metric (mean over the folds), weight, champion, cutoff."""
+    """The newest training's candidates: model, value of the metric, size, weight, champion, cutoff; the best first.
+
+    value: mean over the folds that define the metric; NaN where none does. size: value over the largest one, 0 to 1.
+    """
     metric = store.settings.train.metric
-    where = {"level": "all" if metric == "wrmsse" else "total", "metric": metric}
+    where = {"level": "all" if metric == "wrmsse" else "series", "metric": metric}
     trained = store.warehouse.distinct(BACKTESTS, ["cutoff"])
     if trained.empty:
         return pd.DataFrame()
@@ -56,4 +59,7 @@ def candidates(store: Store) -> pd.DataFrame:
     found = rows.groupby("model", as_index=False).agg(
         value=("value", "mean"), weight=("weight", "max"), champion=("champion", "max"), cutoff=("cutoff", "max")
     )
-    return found.assign(metric=metric).sort_values("value", ignore_index=True)
+    found["value"] = found["value"].astype(float)
+    most = found["value"].max()
+    size = (found["value"] / most).fillna(0.0) if most > 0 else 0.0
+    return found.assign(metric=metric, size=size).sort_values("value", ignore_index=True)

@@ -140,9 +140,11 @@ def _accuracy(store: Store, vintage: Vintage) -> Card:
     # Short vintages say little: the last seven together, each as heavy as what is known of it.
     scores = scores.dropna()
     weighed = scores.assign(part=scores["value"] * scores["periods"]).groupby("metric")[["part", "periods"]].sum()
-    facts: dict[str, Any] = {str(name): value for name, value in (weighed["part"] / weighed["periods"]).items()}
+    known = (weighed["part"] / weighed["periods"]).to_dict()
+    facts: dict[str, Any] = {name: known.get(name) for name in metrics}  # None: nothing was sold, or naive had no error
+    added = facts["value_added"]
     facts["nights"] = int(scores["cutoff"].nunique())
-    return Card("accuracy", LOOK if facts.get("value_added", 1) < 0 else GOOD, facts)
+    return Card("accuracy", LOOK if added is not None and added < 0 else GOOD, facts)
 
 
 def _alerts(alerts: pd.DataFrame, breached: pd.DataFrame) -> Card:

@@ -15,6 +15,7 @@ from forecasting.data.panel import Panel
 from forecasting.data.planning_tables import OVERRIDDEN
 from forecasting.data.tables import EXCEPTIONS, EXPLANATIONS, FORECASTS, SERIES_SCORES
 from forecasting.errors import ArtifactError, PlanningError
+from forecasting.models import coldstart
 from forecasting.models.blend import Blend
 from forecasting.settings import Settings
 from forecasting.steps.replenish import current
@@ -42,7 +43,7 @@ def find(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -> d
     with record(settings, run, "exceptions", night) as outcome:
         warehouse, day = Warehouse(settings.warehouse), pd.Timestamp(cutoff)
         panel, columns = Lake(settings.lake).read_panel(cutoff), ["unique_id", "ds", "horizon", "mean"]
-        vintage = warehouse.read(FORECASTS, [*columns, "status", "model_version"], cutoff=day)
+        vintage = warehouse.read(FORECASTS, [*columns, "status", "reason", "model_version"], cutoff=day)
         found = pd.concat(
             [
                 _fallen(vintage), _new(vintage), _jumped(warehouse, cutoff, vintage), _off(warehouse, day, vintage),
@@ -73,7 +74,8 @@ def _fallen(vintage: pd.DataFrame) -> pd.DataFrame:
 
 def _new(vintage: pd.DataFrame) -> pd.DataFrame:
     """All that is forecast of series which have sold nothing yet: it rests on similar ones."""
-    units = vintage[vintage["status"] == "insufficient"].groupby("unique_id")["mean"].sum()
+    cold = (vintage["status"] == "insufficient") & (vintage["reason"] == coldstart.REASON)
+    units = vintage[cold].groupby("unique_id")["mean"].sum()
     told = [f"new, no sales of its own yet: {value:,.1f} units by similar series" for value in units]
     return _table(units, "new", told)
 

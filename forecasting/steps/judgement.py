@@ -7,14 +7,16 @@ from dataclasses import replace
 
 from forecasting import models
 from forecasting.data.panel import Panel
+from forecasting.errors import CutoffError
 from forecasting.evaluation.backtest import Backtest
-from forecasting.evaluation.promotion import Verdict, Window, cutoffs, judge
+from forecasting.evaluation.promotion import Verdict, Window, cutoffs, figure, judge
 from forecasting.evaluation.selection import Choice, Contest, choose
 from forecasting.models.base import Forecaster
 from forecasting.models.blend import NO_CLASSES, Blend, ByClass
 from forecasting.models.calibrations import Calibrations
 from forecasting.models.naive import SeasonalNaive
 from forecasting.settings import Settings
+from forecasting.steps.challenger import UNFIT, calibration_folds
 from forecasting.steps.serving import loaded, servable
 from forecasting.stores.registry import Registry, Version
 
@@ -29,18 +31,24 @@ def trained(settings: Settings, contest: Contest, choice: Choice, registry: Regi
     panel = contest.panel
     live, refused = servable(registry, panel.cutoff)
     if live is None:
-        reason = f"first champion: {settings.train.metric} {choice.value:.4f}, seasonal naive {naive:.4f}"
+        metric = settings.train.metric
+        reason = f"first champion: {metric} {figure(choice.value)}, seasonal naive {figure(naive)}"
         reason = "; ".join([reason, *refused])[:1000]
         return Verdict(promote=True, reason=reason, challenger=choice.value, champion=float("nan"), naive=naive)
-    known = max(panel.position(live.cutoff), contest.plan.folds[-1])
+    known = max([_position(panel, live), *contest.plan.folds[-1:]])
     if (early := _too_early(settings, panel, known, live)) is not None:
         return early
-    return compared(settings, panel, _trial(settings, contest, choice, known), loaded(registry, live.version), known)
+    try:
+        trial = _trial(settings, contest, choice, known)
+    except UNFIT as error:
+        reason = f"not judged yet: the challenger cannot be fitted as of {panel.first(known).cutoff}: {error}"[:1000]
+        return Verdict(promote=False, reason=reason, narrow=True)
+    return compared(settings, panel, trial, loaded(registry, live.version), known)
 
 
 def shadowed(settings: Settings, panel: Panel, shadow: Version, live: Version, registry: Registry) -> Verdict:
     """The verdict on a registered challenger, by what has come since both were trained: live evidence."""
-    known = max(panel.position(live.cutoff), panel.position(shadow.cutoff))
+    known = max(_position(panel, live), _position(panel, shadow))
     if (early := _too_early(settings, panel, known, live)) is not None:
         return early
     return compared(settings, panel, loaded(registry, shadow.version), loaded(registry, live.version), known)
@@ -53,11 +61,14 @@ def refitted(settings: Settings, contest: Contest, live: Version, registry: Regi
     little has come since, or a model of the recipe is no candidate any more.
     """
     panel = contest.panel
-    periods, seen = len(panel.periods), panel.position(live.cutoff)
+    periods, seen = len(panel.periods), _position(panel, live)
     known = min((seen + periods) // 2, periods - _least(settings, panel))
     if known <= seen or not set(live.weights) <= {test.model for test in contest.tests}:
         return None
-    trial = _fitted(settings, contest, known, live.weights, live.by_class)
+    try:
+        trial = _fitted(settings, contest, known, live.weights, live.by_class)
+    except UNFIT:
+        return None
     verdict = compared(settings, panel, trial, loaded(registry, live.version), known, refit=True)
     return replace(verdict, reason=f"champion {live.version} fitted again: {verdict.reason}", narrow=False)
 
@@ -94,6 +105,14 @@ def _too_early(settings: Settings, panel: Panel, known: int, live: Version) -> V
     return Verdict(promote=False, reason=reason, narrow=True)
 
 
+def _position(panel: Panel, version: Version) -> int:
+    """Periods of the panel that the version was trained on; 1 where all are newer, all where none is."""
+    try:
+        return panel.position(version.cutoff)
+    except CutoffError:
+        return 1 if version.cutoff < panel.cutoff else len(panel.periods)
+
+
 def _least(settings: Settings, panel: Panel) -> int:
     """Periods that neither has seen, at least."""
     return settings.train.judge.least or panel.frequency.unseen
@@ -114,10 +133,7 @@ def _fitted(
     """These weights with models fitted to `known` periods, and quantiles of the folds that had ended by then."""
     before, calibrations = _before(contest, known), None
     if before is not None:
-        count = range(len(before.plan.folds))
-        calibrations = Calibrations.fit(
-            [(before.known(k), before.actual(k), before.mix(weights, k, by_class)) for k in count]
-        )
+        calibrations = Calibrations.fit(calibration_folds(before, weights, by_class))
     parts = {name: models.create(name, settings) for name in weights}
     trial = Blend(parts, weights, calibrations, settings.panel.discontinued_after, by_class)
     return trial.fit(contest.panel.first(known), contest.plan.horizon)
@@ -126,7 +142,7 @@ def _fitted(
 def _before(contest: Contest, known: int) -> Contest | None:
     """The folds that had ended by then; None where there is none."""
     plan, horizon = contest.plan, contest.plan.horizon
-    over = [number for number, fold in enumerate(plan.folds) if fold + horizon <= known]
+    over = [k for k, fold in enumerate(plan.folds) if min(fold + horizon, len(contest.panel.periods)) <= known]
     if not over:
         return None
     return replace(

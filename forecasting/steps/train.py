@@ -195,12 +195,12 @@ def _forecasts(contest: Contest, rows: NDArray[np.intp]) -> pd.DataFrame:
     for number, fold in enumerate(contest.plan.folds):
         columns = {
             "unique_id": np.repeat(panel.unique_ids[rows], horizon),
-            "ds": np.tile(panel.periods[fold : fold + horizon], len(rows)),
+            "ds": np.tile(panel.first(fold).future(horizon), len(rows)),
             "cutoff": pd.Timestamp(contest.tests[0].cutoffs[number]),
             "y": contest.actual(number)[rows].ravel(),
         }
         parts.append(pd.DataFrame(columns | {test.model: test.means[number][rows].ravel() for test in contest.tests}))
-    return pd.concat(parts, ignore_index=True)
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["unique_id", "ds", "cutoff", "y"])
 
 
 def _table(choice: Choice, cutoff: date, version: str, snapshot: str, run: Run) -> pd.DataFrame:

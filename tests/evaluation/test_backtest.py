@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from forecasting.errors import CutoffError
 from forecasting.evaluation.backtest import Backtest, Plan, backtest, plan
 from forecasting.evaluation.selection import Contest, choose
 from forecasting.models.naive import SeasonalMean, SeasonalNaive
@@ -19,10 +18,35 @@ def test_folds_leave_a_whole_horizon_after_the_newest() -> None:
     assert plan(panel, 14, folds=1, step=None, refit="never") == Plan((86,), 14, refit=False)
 
 
-def test_short_history_brings_the_folds_closer_and_too_short_is_refused() -> None:
+def test_short_history_brings_the_folds_closer_together_then_closer_to_the_end() -> None:
     assert plan(panel_of([[1.0] * 40]), 14, 3, None, "always").folds == (14, 20, 26)
-    with pytest.raises(CutoffError, match="needs at least 30 periods of history, the panel has 20"):
-        plan(panel_of([[1.0] * 20]), 14, 3, None, "always")
+    assert plan(panel_of([[1.0] * 20]), 14, 3, None, "always").folds == (11, 13, 15)
+    assert plan(panel_of([[1.0] * 20]), 28, None, None, "always").folds == (11, 13, 15)
+    monthly, weekly = panel_of([[1.0] * 18], frequency="M"), panel_of([[1.0] * 13], frequency="W-MON")
+    assert plan(monthly, 6, None, None, "auto").folds == (10, 12, 14)
+    assert plan(weekly, 13, None, None, "auto").folds == (6, 8, 10)
+
+
+@pytest.mark.parametrize(("periods", "folds"), [(5, (2, 3, 4)), (4, (2, 3)), (3, (1, 2)), (2, (1,)), (1, ())])
+def test_a_handful_of_periods_has_the_folds_that_it_can_have(periods: int, folds: tuple[int, ...]) -> None:
+    assert plan(panel_of([[1.0] * periods]), 7, None, None, "auto").folds == folds
+
+
+def test_a_small_panel_has_more_folds_in_the_newer_half_of_its_history() -> None:
+    weekly = panel_of([[1.0] * 115], frequency="W-MON")
+    assert plan(weekly, 8, None, None, "auto").folds == (67, 75, 83, 91, 99, 107)
+    assert plan(weekly, 8, 3, None, "auto").folds == (91, 99, 107)
+    assert plan(weekly, 13, None, None, "auto").folds == (63, 76, 89, 102)
+    assert plan(panel_of([[1.0] * 600] * 100), 28, None, None, "auto").folds == (516, 544, 572)
+
+
+def test_what_is_not_known_yet_of_a_fold_is_unobserved() -> None:
+    panel = panel_of([[float(value) for value in range(20)]])
+    chosen = plan(panel, 14, None, None, "auto")
+    result = backtest(panel, SeasonalNaive(), chosen)
+    actual = Contest(panel, chosen, [result]).actual(2)
+    assert actual.shape == result.means[2].shape == (1, 14)
+    assert np.isfinite(actual).sum() == 5
 
 
 def test_every_fold_forecasts_from_what_was_known_then() -> None:
