@@ -44,8 +44,9 @@ def build_panel(
     periods = _periods(pairs.first, frequency, last, settings.panel.history)
     grid = Grid.of(series, periods, frequency, settings.panel.horizon)
     y = demand(tables, settings, grid, scratch)
-    ahead, past = covariates.build(tables, settings, grid, scratch)
-    panel = Panel(y, periods, series, frequency, snapshot, ahead, past, settings.panel.levels)
+    events = covariates.events(whole(tables, "events"), settings, grid) if "events" in tables else None
+    ahead, past = covariates.build(tables, settings, grid, scratch, events)
+    panel = Panel(y, periods, series, frequency, snapshot, ahead, past, settings.panel.levels, events=events)
     return replace(panel, totals=totals.compute(panel))
 
 
@@ -78,6 +79,8 @@ def _series(tables: Tables, pairs: pd.DataFrame, settings: Settings) -> pd.DataF
 def _check_attributes(series: pd.DataFrame, settings: Settings) -> None:
     """Attributes that the settings speak of are there."""
     asked = {"panel.levels": [part for name in settings.panel.levels for part in name.split("|")]}
+    if settings.extract.events is not None and settings.extract.events.by:
+        asked["extract.events.by"] = [settings.extract.events.by]
     asked |= {f"extract.signals.by of {one.name}": [one.by] for one in settings.extract.signals if one.by}
     if settings.train.partition_by:
         asked["train.partition_by"] = settings.train.partition_by.split("|")

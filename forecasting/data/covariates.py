@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import zlib
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from forecasting.data.blocks import Scratch, blocks, release
-from forecasting.data.locate import Grid, Positions
+from forecasting.data.events import Events
+from forecasting.data.locate import ALL, Grid, Positions
 from forecasting.data.panel import Matrix
 from forecasting.data.pieces import Pieces, Tables, pieces, whole
 from forecasting.sections import SignalTable
 from forecasting.settings import Settings
 
-EVENT_CODES = 2003  # prime; a name's code must not change when other events are added
-
 
 def build(
-    tables: Tables, settings: Settings, grid: Grid, scratch: Scratch
+    tables: Tables, settings: Settings, grid: Grid, scratch: Scratch, named: Events | None = None
 ) -> tuple[dict[str, Matrix], dict[str, Matrix]]:
     """Covariates known ahead, (n_series | 1, n_periods + horizon), and past signals, (n_series | 1, n_periods)."""
     known: dict[str, Matrix] = {}
@@ -27,8 +26,8 @@ def build(
         known["price"] = prices(tables["prices"], grid, scratch)
     if settings.extract.promotions is not None:
         known["promotion"] = promotions(whole(tables, "promotions"), grid, scratch)
-    if settings.extract.events is not None:
-        known["event"], known["event_id"] = events(whole(tables, "events"), grid)
+    if named is not None:
+        known["event"] = _eventful(named, grid, scratch)
     rows = whole(tables, "signals")
     for signal in settings.extract.signals:
         mine = rows[rows["signal"].astype("str") == signal.name] if len(rows) else rows
@@ -77,17 +76,59 @@ def promotions(rows: pd.DataFrame, grid: Grid, scratch: Scratch) -> Matrix:
     return value
 
 
-def events(rows: pd.DataFrame, grid: Grid) -> tuple[Matrix, Matrix]:
-    """Whether a named day lies in each period, and the code of its name (of the first by name): (1, width) each."""
-    flag, code = np.zeros((1, grid.width), dtype=np.float32), np.zeros((1, grid.width), dtype=np.float32)
-    if len(rows):
-        rows = rows.sort_values(["ds", "event"], ascending=False, kind="stable")
-        columns = grid.columns(rows["ds"])
-        inside = (columns >= 0) & (columns < grid.width)
-        names = rows["event"].astype("str").to_numpy()[inside]
-        flag[0, columns[inside]] = 1
-        code[0, columns[inside]] = [zlib.crc32(name.encode()) % EVENT_CODES + 1 for name in names]
-    return flag, code
+def _eventful(named: Events, grid: Grid, scratch: Scratch) -> Matrix:
+    """(n_series | 1, width) 1 where some event lies."""
+    flags = named.any(grid.width)
+    if len(flags) == 1:
+        return flags
+    found = scratch.array((len(grid.series), grid.width))
+    for part in blocks(len(found)):
+        found[part] = flags[named.calendars[part]]
+        release(found)
+    return found
+
+
+def events(rows: pd.DataFrame, settings: Settings, grid: Grid) -> Events:
+    """Named days of each series, up to a season's reach after the horizon.
+
+    rows: ds, event, and where they hold for some series only store, or group: the value of `extract.events.by`. Series
+    for which the same rows hold share a calendar.
+    """
+    ahead = grid.horizon + grid.frequency.before_event
+    keys = _keys(rows, settings, grid)
+    names, name = np.unique(rows["event"].astype("str").to_numpy(dtype=object).astype(str), return_inverse=True)
+    period = Grid.columns(replace(grid, horizon=ahead), rows["ds"]) if len(rows) else np.empty(0, dtype=np.intp)
+    inside = (period >= 0) & (period < len(grid.periods) + ahead)
+    everywhere = np.logical_and.reduce([codes == ALL for codes, _ in keys]) if keys else np.ones(len(rows), bool)
+    calendars: Positions = np.zeros(len(grid.series), dtype=np.intp)
+    taken = [(np.zeros(1, np.intp), np.flatnonzero(inside & everywhere))]
+    if not everywhere.all():
+        own = np.column_stack([mine for _, mine in keys])
+        kinds, calendars = np.unique(own, axis=0, return_inverse=True)
+        taken = []
+        for row in range(len(kinds)):
+            holds = [(codes == ALL) | (codes == kinds[row, key]) for key, (codes, _) in enumerate(keys)]
+            taken.append((np.array([row]), np.flatnonzero(inside & np.logical_and.reduce(holds))))
+    cells = [np.column_stack([np.full(len(at), row[0]), name[at], period[at]]) for row, at in taken]
+    distinct = np.unique(np.concatenate(cells), axis=0) if len(rows) else np.zeros((0, 3))
+    return Events(
+        tuple(str(one) for one in names), distinct.astype(np.int32), calendars.ravel().astype(np.int32), ahead
+    )
+
+
+def _keys(rows: pd.DataFrame, settings: Settings, grid: Grid) -> list[tuple[Positions, Positions]]:
+    """By key that events may be restricted by: each row's value as a code (ALL for an empty one) and each series'."""
+    table = settings.extract.events
+    by = {"store": "store", "group": table.by if table is not None else None}
+    found = []
+    for column, attribute in by.items():
+        if attribute is None or column not in rows or not (rows[column].astype("str") != "").any():
+            continue
+        labels = pd.Index(grid.series[attribute].astype("str").unique())
+        values = rows[column].astype("str")
+        codes = np.where(values == "", ALL, labels.get_indexer(values))
+        found.append((codes.astype(np.intp), labels.get_indexer(grid.series[attribute].astype("str"))))
+    return found
 
 
 def static_signals(series: pd.DataFrame, rows: pd.DataFrame, settings: Settings) -> pd.DataFrame:

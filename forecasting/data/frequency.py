@@ -36,6 +36,47 @@ class Frequency:
         return {"D": 7, "W": 52, "M": 12}[self.code[0]]
 
     @property
+    def year(self) -> int:
+        """Periods of a year, whole weeks of days, so that weekdays fall on weekdays."""
+        return {"H": 8736, "D": 364, "W": 52, "M": 12, "Q": 4}[self.code[0]]
+
+    @property
+    def windows(self) -> tuple[int, int, int, int]:
+        """Periods of a short, middle and long window, and of a year: a week, a month, a quarter of days."""
+        return {
+            "H": (168, 672, 2184, 8736),
+            "D": (7, 28, 91, 364),
+            "W": (4, 13, 26, 52),
+            "M": (3, 6, 12, 24),
+            "Q": (2, 4, 8, 12),
+        }[self.code[0]]
+
+    @property
+    def around(self) -> int:
+        """Periods on each side of a target that its season is measured over: a week of days, a week of weeks."""
+        return {"H": 168, "D": 7, "W": 1, "M": 0, "Q": 0}[self.code[0]]
+
+    @property
+    def before_event(self) -> int:
+        """Periods that a season may begin before the yearly event that it belongs to: nine weeks."""
+        return {"H": 1512, "D": 63, "W": 9, "M": 2, "Q": 0}[self.code[0]]
+
+    @property
+    def near_event(self) -> int:
+        """Periods around an event in which its distance is counted: two weeks."""
+        return {"H": 336, "D": 14, "W": 2, "M": 1, "Q": 0}[self.code[0]]
+
+    @property
+    def slack(self) -> int:
+        """Periods by which a day of the year may miss its place a year ago: dates move by one or two weekdays."""
+        return {"H": 72, "D": 3, "W": 0, "M": 0, "Q": 0}[self.code[0]]
+
+    @property
+    def month(self) -> int:
+        """Periods of four weeks, at least one."""
+        return {"H": 672, "D": 28, "W": 4, "M": 1, "Q": 1}[self.code[0]]
+
+    @property
     def _numpy(self) -> str:
         return "M" if self.code == "M" else "D"
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from forecasting.data.events import Events
 from forecasting.data.frequency import Frequency
 from forecasting.data.hierarchy import Totals
 from forecasting.errors import CutoffError
@@ -31,6 +32,7 @@ class Panel:
     past: signals known only afterwards, each (n_series | 1, n_periods): for features at or before a cutoff only.
     levels: attributes in `series` that totals of interest are taken over.
     totals: sums of the total and the levels by period, by level name, where they were kept (see data/totals.py).
+    events: named days, by the calendar of each series; None where no calendar is declared.
     """
 
     y: Matrix
@@ -42,6 +44,7 @@ class Panel:
     past: Mapping[str, Matrix] = field(default_factory=dict)
     levels: tuple[str, ...] = ()
     totals: Mapping[str, Totals] = field(default_factory=dict)
+    events: Events | None = None
 
     @property
     def cutoff(self) -> date:
@@ -84,6 +87,7 @@ class Panel:
             known={name: values[:, : values.shape[1] - cut] for name, values in self.known.items()},
             past={name: values[:, :periods] for name, values in self.past.items()},
             totals={name: one.first(periods) for name, one in self.totals.items()},
+            events=None if self.events is None else self.events.first(periods),
         )
 
     def after(self, cutoff: date, horizon: int) -> Matrix:
@@ -103,4 +107,5 @@ class Panel:
             known={name: values if len(values) == 1 else values[rows] for name, values in self.known.items()},
             past={name: values if len(values) == 1 else values[rows] for name, values in self.past.items()},
             totals={},
+            events=None if self.events is None else self.events.take(rows),
         )

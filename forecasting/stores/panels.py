@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forecasting.data.blocks import blocks, release
+from forecasting.data.events import Events
 from forecasting.data.frequency import Frequency
 from forecasting.data.hierarchy import Level, Totals
 from forecasting.data.panel import Matrix, Panel
@@ -109,7 +110,16 @@ class Panels:
             past={name: self._array(*place, "past", f"{quoted(name)}.npy") for name in about["past"]},
             levels=tuple(about["levels"]),
             totals=self._load_totals(about, *place),
+            events=self._load_events(about, *place),
         )
+
+    def _load_events(self, about: Mapping[str, Any], *place: str) -> Events | None:
+        """None where no calendar is declared, and in a panel that an older version wrote."""
+        kept = about.get("events")
+        if kept is None:
+            return None
+        cells, calendars = (self._array(*place, "events", f"{name}.npy") for name in ("cells", "calendars"))
+        return Events(tuple(kept["names"]), cells.astype(np.int32), calendars.astype(np.int32), int(kept["ahead"]))
 
     def _load_totals(self, about: Mapping[str, Any], *place: str) -> dict[str, Totals]:
         """The levels' sums lie one below the other in one matrix; none in a panel that an older version wrote."""
@@ -182,14 +192,16 @@ def _labels(panel: Panel) -> pd.DataFrame:
     return pd.DataFrame({"label": pd.Series(names, dtype="str")})
 
 
-def _arrays(panel: Panel) -> dict[str, Matrix]:
-    named = {"y": panel.y}
+def _arrays(panel: Panel) -> dict[str, NDArray[Any]]:
+    named: dict[str, NDArray[Any]] = {"y": panel.y}
     named |= {f"known/{quoted(name)}": panel.known[name] for name in panel.known}
     named |= {f"past/{quoted(name)}": panel.past[name] for name in panel.past}
+    if panel.events is not None:
+        named |= {"events/cells": panel.events.cells, "events/calendars": panel.events.calendars}
     return {name: np.ascontiguousarray(values) for name, values in named.items()}
 
 
-def _about(panel: Panel, arrays: Mapping[str, Matrix]) -> dict[str, Any]:
+def _about(panel: Panel, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     return {
         "cutoff": panel.cutoff.isoformat(),
         "snapshot": panel.snapshot,
@@ -199,13 +211,14 @@ def _about(panel: Panel, arrays: Mapping[str, Matrix]) -> dict[str, Any]:
         "levels": list(panel.levels),
         "known": list(panel.known),
         "past": list(panel.past),
+        "events": None if (own := panel.events) is None else {"names": list(own.names), "ahead": own.ahead},
         "totals": [[name, len(one.level.labels)] for name, one in panel.totals.items()],
         "means": sorted({name for one in panel.totals.values() for name in one.means}),
         "shapes": {name: list(values.shape) for name, values in arrays.items()},
     }
 
 
-def _digest(arrays: Mapping[str, Matrix], series: bytes, about: Mapping[str, Any]) -> str:
+def _digest(arrays: Mapping[str, NDArray[Any]], series: bytes, about: Mapping[str, Any]) -> str:
     total = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     total.update(series)
     for values in arrays.values():
