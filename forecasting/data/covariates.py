@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from forecasting.data.blocks import Scratch, blocks, release
 from forecasting.data.events import Events
 from forecasting.data.locate import ALL, Grid, Positions
 from forecasting.data.panel import Matrix
 from forecasting.data.pieces import Pieces, Tables, pieces, whole
+from forecasting.errors import some
 from forecasting.sections import SignalTable
 from forecasting.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 def build(
@@ -96,24 +101,32 @@ def events(rows: pd.DataFrame, settings: Settings, grid: Grid) -> Events:
     """
     ahead = grid.horizon + grid.frequency.before_event
     keys = _keys(rows, settings, grid)
-    names, name = np.unique(rows["event"].astype("str").to_numpy(dtype=object).astype(str), return_inverse=True)
+    names, name = np.unique(rows["event"].astype("str").to_numpy(dtype=object), return_inverse=True)
     period = Grid.columns(replace(grid, horizon=ahead), rows["ds"]) if len(rows) else np.empty(0, dtype=np.intp)
     inside = (period >= 0) & (period < len(grid.periods) + ahead)
-    everywhere = np.logical_and.reduce([codes == ALL for codes, _ in keys]) if keys else np.ones(len(rows), bool)
-    calendars: Positions = np.zeros(len(grid.series), dtype=np.intp)
-    taken = [(np.zeros(1, np.intp), np.flatnonzero(inside & everywhere))]
-    if not everywhere.all():
-        own = np.column_stack([mine for _, mine in keys])
-        kinds, calendars = np.unique(own, axis=0, return_inverse=True)
-        taken = []
-        for row in range(len(kinds)):
-            holds = [(codes == ALL) | (codes == kinds[row, key]) for key, (codes, _) in enumerate(keys)]
-            taken.append((np.array([row]), np.flatnonzero(inside & np.logical_and.reduce(holds))))
-    cells = [np.column_stack([np.full(len(at), row[0]), name[at], period[at]]) for row, at in taken]
-    distinct = np.unique(np.concatenate(cells), axis=0) if len(rows) else np.zeros((0, 3))
-    return Events(
-        tuple(str(one) for one in names), distinct.astype(np.int32), calendars.ravel().astype(np.int32), ahead
-    )
+    cells = np.column_stack([name, period]).astype(np.int32)[inside]
+    number, calendars = _calendars([(codes[inside], mine) for codes, mine in keys], cells, len(grid.series))
+    listed = [np.insert(own, 0, row, axis=1) for row, own in enumerate(number)]
+    return Events(tuple(str(one) for one in names), np.concatenate(listed).astype(np.int32), calendars, ahead)
+
+
+def _calendars(
+    keys: list[tuple[Positions, Positions]], cells: NDArray[np.int32], series: int
+) -> tuple[list[NDArray[np.int32]], NDArray[np.int32]]:
+    """The distinct calendars, (n, 2) name and period each, rising, and (n_series,) which one each series lives by."""
+    if not keys:
+        return [np.unique(cells, axis=0)], np.zeros(series, dtype=np.int32)
+    kinds, mine = np.unique(np.column_stack([own for _, own in keys]), axis=0, return_inverse=True)
+    found: list[NDArray[np.int32]] = []
+    number: dict[bytes, int] = {}
+    places = np.empty(len(kinds), dtype=np.int32)
+    for row, kind in enumerate(kinds):
+        holds = [(codes == ALL) | (codes == kind[key]) for key, (codes, _) in enumerate(keys)]
+        own = np.unique(cells[np.logical_and.reduce(holds)], axis=0)
+        places[row] = number.setdefault(own.tobytes(), len(found))
+        if places[row] == len(found):
+            found.append(own)
+    return found, places[mine.ravel()]
 
 
 def _keys(rows: pd.DataFrame, settings: Settings, grid: Grid) -> list[tuple[Positions, Positions]]:
@@ -126,6 +139,9 @@ def _keys(rows: pd.DataFrame, settings: Settings, grid: Grid) -> list[tuple[Posi
             continue
         labels = pd.Index(grid.series[attribute].astype("str").unique())
         values = rows[column].astype("str")
+        strange = sorted(set(values) - {"", *labels})
+        if strange:
+            log.warning("events: no series has %s %s: these rows hold for nobody", attribute, some(strange))
         codes = np.where(values == "", ALL, labels.get_indexer(values))
         found.append((codes.astype(np.intp), labels.get_indexer(grid.series[attribute].astype("str"))))
     return found
