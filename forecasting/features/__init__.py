@@ -37,6 +37,11 @@ class Features:
     categorical: tuple[str, ...]
     scale: Vector
 
+    def only(self, names: Sequence[str]) -> Features:
+        """These features, in this order."""
+        values = self.values[:, [self.names.index(name) for name in names]]
+        return Features(values, tuple(names), tuple(name for name in names if name in self.categorical), self.scale)
+
 
 Vocabulary = Mapping[str, Sequence[str]]
 

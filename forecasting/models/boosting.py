@@ -176,9 +176,7 @@ class Boosted:
                 f"LightGBM was trained on features {names}, this panel gives {list(built.names)}: "
                 "the configuration of sources or levels changed; train again."
             )
-        values = built.values[:, [built.names.index(name) for name in names]]
-        kinds = tuple(name for name in names if name in built.categorical)
-        return Features(values, tuple(names), kinds, built.scale)
+        return built.only(names)
 
     def parts(self, built: Features) -> dict[str, NDArray[np.float64]]:
         """(n_rows,) units by group of features, which add up to `expected`.
