@@ -82,6 +82,32 @@ class AttributeTable(SourceTable):
     attributes: tuple[str, ...] = Field((), description="columns to keep; none = all")
 
 
+class EventTable(SourceTable):
+    """Named days: `ds`, `event`, and where they do not hold everywhere `store` or the attribute named in `by`."""
+
+    by: str | None = Field(None, description="series attribute that events are keyed by, e.g. region; empty = all")
+
+
+class HolidayTable(Section):
+    """`[extract.holidays]`: public holidays by country, from the library `holidays`, beside `[extract.events]`."""
+
+    country: str | None = Field(None, description="ISO 3166 code of all stores, e.g. DE or BR")
+    subdivision: str | None = Field(None, description="its state or region, e.g. BY; not set: what holds everywhere")
+    country_by: str | None = Field(None, description="column of [extract.stores] with each store's country code")
+    subdivision_by: str | None = Field(None, description="column of [extract.stores] with its state or region code")
+    language: str = Field("en_US", description="of the names, where the library has them; else the country's own")
+
+    @model_validator(mode="after")
+    def _some_country(self) -> Self:
+        if (self.country is None) == (self.country_by is None):
+            raise ValueError(
+                "say country (a code for all stores) or country_by (a column of extract.stores): one of both"
+            )
+        if self.subdivision is not None and self.subdivision_by is not None:
+            raise ValueError("say subdivision or subdivision_by, not both")
+        return self
+
+
 class SignalTable(SourceTable):
     """Any further signal by date: weather, web traffic, feedback scores, machine hours.
 
@@ -114,7 +140,10 @@ class Extract(Section):
     promotions: SourceTable | None = Field(
         None, description="item, optionally store, and ds (+ value) or start and end; value defaults to 1"
     )
-    events: SourceTable | None = Field(None, description="ds, event: holidays and other named days")
+    events: EventTable | None = Field(
+        None, description="ds, event, optionally store or the attribute in `by`: holidays and other named days"
+    )
+    holidays: HolidayTable | None = Field(None, description="public holidays by country, beside `events`")
     stock: SourceTable | None = Field(None, description="item, ds, in_stock (or on_hand), optionally store")
     inventory: SourceTable | None = Field(
         None, description="item, ds, on_hand, optionally store, on_order and terms of an order; not set: as in `stock`"

@@ -45,11 +45,13 @@ def build_panel(
     periods = _periods(pairs.first, frequency, last, settings.panel.history)
     grid = Grid.of(series, periods, frequency, settings.panel.horizon)
     y, closures = demand(tables, settings, grid, scratch)
-    ahead, past = covariates.build(tables, settings, grid, scratch)
+    events = covariates.events(whole(tables, "events"), settings, grid) if "events" in tables else None
+    ahead, past = covariates.build(tables, settings, grid, scratch, events)
     if settings.panel.closed == "auto" and frequency.code == "D":
         calendar = closing_days.calendar(closures, y, grid, whole(tables, "events"))
         ahead.setdefault(closing_days.NAME, cast("Matrix", calendar))  # a signal of that name is the user's own
-    panel = Panel(y, periods, series, frequency, snapshot, ahead, past, settings.panel.levels, ended=closures.ended)
+    panel = Panel(y, periods, series, frequency, snapshot, ahead, past, settings.panel.levels)
+    panel = replace(panel, ended=closures.ended, events=events)
     return replace(panel, totals=totals.compute(panel))
 
 
@@ -82,6 +84,8 @@ def _series(tables: Tables, pairs: pd.DataFrame, settings: Settings) -> pd.DataF
 def _check_attributes(series: pd.DataFrame, settings: Settings) -> None:
     """Attributes that the settings speak of are there."""
     asked = {"panel.levels": [part for name in settings.panel.levels for part in name.split("|")]}
+    if settings.extract.events is not None and settings.extract.events.by:
+        asked["extract.events.by"] = [settings.extract.events.by]
     asked |= {f"extract.signals.by of {one.name}": [one.by] for one in settings.extract.signals if one.by}
     if settings.train.partition_by:
         asked["train.partition_by"] = settings.train.partition_by.split("|")

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import zlib
+import logging
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from forecasting.data.blocks import Scratch, blocks, release
-from forecasting.data.locate import Grid, Positions
+from forecasting.data.events import Events
+from forecasting.data.locate import ALL, Grid, Positions
 from forecasting.data.panel import Matrix
 from forecasting.data.pieces import Pieces, Tables, pieces, whole
+from forecasting.errors import some
 from forecasting.sections import SignalTable
 from forecasting.settings import Settings
 
-EVENT_CODES = 2003  # prime; a name's code must not change when other events are added
+log = logging.getLogger(__name__)
 
 
 def build(
-    tables: Tables, settings: Settings, grid: Grid, scratch: Scratch
+    tables: Tables, settings: Settings, grid: Grid, scratch: Scratch, named: Events | None = None
 ) -> tuple[dict[str, Matrix], dict[str, Matrix]]:
     """Covariates known ahead, (n_series | 1, n_periods + horizon), and past signals, (n_series | 1, n_periods)."""
     known: dict[str, Matrix] = {}
@@ -28,8 +32,8 @@ def build(
         known["price"] = prices(tables["prices"], grid, scratch)
     if settings.extract.promotions is not None:
         known["promotion"] = promotions(whole(tables, "promotions"), grid, scratch)
-    if settings.extract.events is not None:
-        known["event"], known["event_id"] = events(whole(tables, "events"), grid)
+    if named is not None:
+        known["event"] = _eventful(named, grid, scratch)
     rows = whole(tables, "signals")
     for signal in settings.extract.signals:
         mine = rows[rows["signal"].astype("str") == signal.name] if len(rows) else rows
@@ -79,17 +83,70 @@ def promotions(rows: pd.DataFrame, grid: Grid, scratch: Scratch) -> Matrix:
     return value
 
 
-def events(rows: pd.DataFrame, grid: Grid) -> tuple[Matrix, Matrix]:
-    """Whether a named day lies in each period, and the code of its name (of the first by name): (1, width) each."""
-    flag, code = np.zeros((1, grid.width), dtype=np.float32), np.zeros((1, grid.width), dtype=np.float32)
-    if len(rows):
-        rows = grid.by_day(rows.sort_values(["ds", "event"], ascending=False, kind="stable"))
-        columns = grid.columns(rows["ds"])
-        inside = (columns >= 0) & (columns < grid.width)
-        names = rows["event"].astype("str").to_numpy()[inside]
-        flag[0, columns[inside]] = 1
-        code[0, columns[inside]] = [zlib.crc32(name.encode()) % EVENT_CODES + 1 for name in names]
-    return flag, code
+def _eventful(named: Events, grid: Grid, scratch: Scratch) -> Matrix:
+    """(n_series | 1, width) 1 where some event lies."""
+    flags = named.any(grid.width)
+    if len(flags) == 1:
+        return flags
+    found = scratch.array((len(grid.series), grid.width))
+    for part in blocks(len(found)):
+        found[part] = flags[named.calendars[part]]
+        release(found)
+    return found
+
+
+def events(rows: pd.DataFrame, settings: Settings, grid: Grid) -> Events:
+    """Named days of each series, up to a season's reach after the horizon.
+
+    rows: ds, event, and where they hold for some series only store, or group: the value of `extract.events.by`. Series
+    for which the same rows hold share a calendar.
+    """
+    ahead, rows = grid.horizon + grid.frequency.before_event, grid.by_day(rows)
+    keys = _keys(rows, settings, grid)
+    names, name = np.unique(rows["event"].astype("str").to_numpy(dtype=object), return_inverse=True)
+    period = Grid.columns(replace(grid, horizon=ahead), rows["ds"]) if len(rows) else np.empty(0, dtype=np.intp)
+    inside = (period >= 0) & (period < len(grid.periods) + ahead)
+    cells = np.column_stack([name, period]).astype(np.int32)[inside]
+    number, calendars = _calendars([(codes[inside], mine) for codes, mine in keys], cells, len(grid.series))
+    listed = [np.insert(own, 0, row, axis=1) for row, own in enumerate(number)]
+    return Events(tuple(str(one) for one in names), np.concatenate(listed).astype(np.int32), calendars, ahead)
+
+
+def _calendars(
+    keys: list[tuple[Positions, Positions]], cells: NDArray[np.int32], series: int
+) -> tuple[list[NDArray[np.int32]], NDArray[np.int32]]:
+    """The distinct calendars, (n, 2) name and period each, rising, and (n_series,) which one each series lives by."""
+    if not keys:
+        return [np.unique(cells, axis=0)], np.zeros(series, dtype=np.int32)
+    kinds, mine = np.unique(np.column_stack([own for _, own in keys]), axis=0, return_inverse=True)
+    found: list[NDArray[np.int32]] = []
+    number: dict[bytes, int] = {}
+    places = np.empty(len(kinds), dtype=np.int32)
+    for row, kind in enumerate(kinds):
+        holds = [(codes == ALL) | (codes == kind[key]) for key, (codes, _) in enumerate(keys)]
+        own = np.unique(cells[np.logical_and.reduce(holds)], axis=0)
+        places[row] = number.setdefault(own.tobytes(), len(found))
+        if places[row] == len(found):
+            found.append(own)
+    return found, places[mine.ravel()]
+
+
+def _keys(rows: pd.DataFrame, settings: Settings, grid: Grid) -> list[tuple[Positions, Positions]]:
+    """By key that events may be restricted by: each row's value as a code (ALL for an empty one) and each series'."""
+    table = settings.extract.events
+    by = {"store": "store", "group": table.by if table is not None else None}
+    found = []
+    for column, attribute in by.items():
+        if attribute is None or column not in rows or not (rows[column].astype("str") != "").any():
+            continue
+        labels = pd.Index(grid.series[attribute].astype("str").unique())
+        values = rows[column].astype("str")
+        strange = sorted(set(values) - {"", *labels})
+        if strange:
+            log.warning("events: no series has %s %s: these rows hold for nobody", attribute, some(strange))
+        codes = np.where(values == "", ALL, labels.get_indexer(values))
+        found.append((codes.astype(np.intp), labels.get_indexer(grid.series[attribute].astype("str"))))
+    return found
 
 
 def static_signals(series: pd.DataFrame, rows: pd.DataFrame, settings: Settings) -> pd.DataFrame:

@@ -41,7 +41,17 @@ PROMOTIONS = Table(
     },
     key=("item", "store", "ds"),
 )
-EVENTS = Table("events", "Named days.", {"ds": _DATE, "event": text("name")}, key=("ds", "event"))
+EVENTS = Table(
+    "events",
+    "Named days.",
+    {
+        "ds": _DATE,
+        "event": text("name"),
+        "store": text("store; empty = all"),
+        "group": text("value of the attribute in `by`; empty = all"),
+    },
+    key=("ds", "event", "store", "group"),
+)
 STOCK = Table(
     "stock",
     "Days on which an item was out of stock; every other day it was in stock.",

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from forecasting.data.events import Events
 from forecasting.data.frequency import Frequency
 from forecasting.data.hierarchy import Totals
 from forecasting.errors import CutoffError
@@ -33,6 +34,7 @@ class Panel:
     totals: sums of the total and the levels by period, by level name, where they were kept (see data/totals.py).
     ended: (k, 4) row, period of the last sale, first period, period after the last one: where a series was closed for
         longer than `panel.closed_periods`, sorted by row and period (see data/closures.py). Its y is NaN there.
+    events: named days, by the calendar of each series; None where no calendar is declared.
     """
 
     y: Matrix
@@ -45,6 +47,7 @@ class Panel:
     levels: tuple[str, ...] = ()
     totals: Mapping[str, Totals] = field(default_factory=dict)
     ended: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 4), dtype=np.int64))
+    events: Events | None = None
 
     @property
     def cutoff(self) -> date:
@@ -88,6 +91,7 @@ class Panel:
             past={name: values[:, :periods] for name, values in self.past.items()},
             totals={name: one.first(periods) for name, one in self.totals.items()},
             ended=np.minimum(self.ended, [len(self.y), periods, periods, periods])[self.ended[:, 2] < periods],
+            events=None if self.events is None else self.events.first(periods),
         )
 
     def after(self, cutoff: date, horizon: int) -> Matrix:
@@ -108,6 +112,7 @@ class Panel:
             past={name: values if len(values) == 1 else values[rows] for name, values in self.past.items()},
             totals={},
             ended=_of_rows(self.ended, rows),
+            events=None if self.events is None else self.events.take(rows),
         )
 
     def ended_now(self) -> NDArray[np.int64]:

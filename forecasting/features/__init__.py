@@ -6,35 +6,41 @@ The horizon is a feature itself, so one model serves every period ahead and noth
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from forecasting.data import totals
 from forecasting.data.closing_days import is_calendar
-from forecasting.data.hierarchy import TOTAL
 from forecasting.data.panel import Matrix, Panel
-from forecasting.features import history, known
+from forecasting.features import events, history, known, legacy, market, seasons
+from forecasting.features.events import Names
 from forecasting.features.history import Vector
 
 Rows = NDArray[np.intp]
 MAX_CATEGORIES = 300
+VERSION, OWN, REST, FAR = "#features", "#events", "#events_rest", "#events_far"  # of a vocabulary, beside attributes
 
 
 @dataclass(frozen=True)
 class Features:
     """One row a series and target: values (n_rows, n_features) float32 with NaN for unknown; scale (n_rows,) units.
 
-    scale is the recent level that the target is measured in: demand / scale has about the same size in every series.
+    scale is the level that the target is measured in, so that demand / scale has about the same size in every series:
+    the recent one, and where last year's season or an event says otherwise that of the target's own period.
     """
 
     values: Matrix
     names: tuple[str, ...]
     categorical: tuple[str, ...]
     scale: Vector
+
+    def only(self, names: Sequence[str]) -> Features:
+        """These features, in this order."""
+        values = self.values[:, [self.names.index(name) for name in names]]
+        return Features(values, tuple(names), tuple(name for name in names if name in self.categorical), self.scale)
 
 
 Vocabulary = Mapping[str, Sequence[str]]
@@ -43,35 +49,41 @@ Vocabulary = Mapping[str, Sequence[str]]
 def vocabulary(panel: Panel) -> dict[str, list[str]]:
     """Attributes and events that a model may learn from, with the values it knows: a value's code is its place here.
 
-    Those with one value say nothing, those with more than MAX_CATEGORIES are names rather than kinds.
+    Attributes with one value say nothing, those with more than MAX_CATEGORIES are names rather than kinds. Beside them
+    the version of the features and the names of events, under keys that begin with #.
     """
     values = {name: sorted(set(panel.series[name])) for name in panel.series.columns if name != "unique_id"}
     words = {name: found for name, found in values.items() if 1 < len(found) <= MAX_CATEGORIES}
-    if "event_id" in panel.known:
-        words["event_id"] = [f"{code:g}" for code in np.unique(panel.known["event_id"])]
-    return words
+    names = events.rank(panel)
+    marks = {VERSION: ["2"], OWN: list(names.own), REST: list(names.rest), FAR: [names.far] if names.far else []}
+    return words | marks
 
 
 @dataclass(frozen=True)
 class Kinds:
     """The vocabulary that a model was trained with, and by attribute each series' place in it: once for many cutoffs.
 
-    codes: (n_series,) each; NaN for a value that the vocabulary does not know, or no such attribute.
+    codes: (n_series,) each; NaN for a value that the vocabulary does not know, or no such attribute. names: of events.
+    old: of a release before named events and yearly seasons, whose features are made as they were.
     """
 
     words: Vocabulary
     codes: Mapping[str, Vector]
+    names: Names = field(default_factory=Names)
+    old: bool = False
 
     @classmethod
     def of(cls, panel: Panel, words: Vocabulary) -> Self:
         """Of the panel's series, whatever its cutoff."""
         unknown = np.full(len(panel.series), np.nan, dtype=np.float32)
+        plain = {name: values for name, values in words.items() if not name.startswith("#")}
         codes = {
             name: _places(panel.series[name], values) if name in panel.series else unknown
-            for name, values in words.items()
-            if name not in panel.known
+            for name, values in plain.items()
+            if name != "event_id"
         }
-        return cls(words, codes)
+        names = Names(tuple(words.get(OWN, ())), tuple(words.get(REST, ())), "".join(words.get(FAR, ())))
+        return cls(plain, codes, names, VERSION not in words)
 
 
 def build(panel: Panel, rows: Rows, steps: Rows, kinds: Kinds, alone: bool = False) -> Features:
@@ -82,116 +94,121 @@ def build(panel: Panel, rows: Rows, steps: Rows, kinds: Kinds, alone: bool = Fal
     """
     used, inverse = np.unique(rows, return_inverse=True)
     part = panel.take(used) if len(used) < len(panel.y) else panel
-    horizon = int(steps.max())
     columns: dict[str, Vector] = {} if alone else {"horizon": steps.astype(np.float32)}
-    means = {width: history.window_mean(part.y, width) for width in part.frequency.windows}
-    level = _scale(part, means)
-    for name, values in _at_cutoff(part, level, means):
-        columns[name] = values[inverse]
-    if not alone:
-        for name, values in _among_others(panel, used):
-            columns[name] = values[inverse]
-    for name, matrix in _by_step(part, horizon, level[:, None]):
-        columns[name] = matrix[inverse, steps - 1]
-    columns |= _known(part, inverse, steps)
+    others = {} if alone else {name: values[inverse] for name, values in market.among_others(panel, used)}
+    own, scale = (_old if kinds.old else _own)(part, inverse, steps, kinds, others)
+    columns |= own
     for name, known_values in kinds.words.items():
-        if name in part.known:
+        if name == "event_id" and name in columns:
             columns[name] = _places(columns[name], [float(code) for code in known_values])
-        else:
+        elif name in kinds.codes:
             columns[name] = kinds.codes[name][rows]
     values = np.empty((len(rows), len(columns)), dtype=np.float32)
     for index, column in enumerate(columns.values()):
         values[:, index] = column
     categorical = tuple(name for name in columns if name in kinds.words)
-    return Features(values, tuple(columns), categorical, level[inverse])
+    return Features(values, tuple(columns), categorical, scale)
 
 
-def _scale(part: Panel, means: Mapping[int, Vector]) -> Vector:
-    """Recent level of each series, drawn to its longer past where it sold little: (n_series,) units, above 0.
+def _own(
+    part: Panel, inverse: Rows, steps: Rows, kinds: Kinds, others: dict[str, Vector]
+) -> tuple[dict[str, Vector], Vector]:
+    """All but horizon and attributes, (n_rows,) each, in units of the row's own scale; and this scale, (n_rows,)."""
+    horizon = int(steps.max())
+    means = {width: history.window_mean(part.y, width) for width in {*part.frequency.windows, part.frequency.year}}
+    season = seasons.measure(part, horizon, means)
+    ahead = events.ahead(part, kinds.names, horizon, season.size)
+    scales = season.scale if ahead.uplift is None else season.scale * ahead.uplift
+    place = (inverse, steps - 1)
+    scale: Vector = scales[place]
+    columns = {"level": season.level[inverse]}
+    for name, level in _levels(part, means):
+        columns[name] = level[inverse] / scale
+    for name, values in _rhythm(part, means):
+        columns[name] = values[inverse]
+    columns |= others
+    for name, matrix in _by_step(part, horizon, season):
+        columns[name] = matrix[place] / scale
+    columns["growth"] = season.growth[inverse]
+    columns |= {name: matrix[place] for name, matrix in ahead.columns.items()}
+    return columns | _known(part, inverse, steps), scale
 
-    means: by width, of the newest periods.
-    """
-    _, middle, long, year = part.frequency.windows
-    wide = np.nan_to_num(means[long])
-    level = 0.8 * np.where(np.isfinite(means[middle]), means[middle], wide) + 0.2 * wide
-    return np.maximum(level, 1 / year).astype(np.float32)
+
+def _old(
+    part: Panel,
+    inverse: Rows,
+    steps: Rows,
+    kinds: Kinds,  # noqa: ARG001
+    others: dict[str, Vector],
+) -> tuple[dict[str, Vector], Vector]:
+    """The same for a model of an earlier release."""
+    at_cutoff, level = legacy.at_cutoff(part)
+    columns = {name: values[inverse] for name, values in at_cutoff.items()} | others
+    for name, matrix in legacy.by_step(part, int(steps.max()), level[:, None]):
+        columns[name] = matrix[inverse, steps - 1]
+    return columns | _calendar(part, steps) | legacy.covariates(part, inverse, steps), level[inverse]
 
 
-def _at_cutoff(part: Panel, level: Vector, means: Mapping[int, Vector]) -> Iterator[tuple[str, Vector]]:
-    """What each series was like at the cutoff: (n_used,) each."""
+def _levels(part: Panel, means: Mapping[int, Vector]) -> Iterator[tuple[str, Vector]]:
+    """What each series sold up to the cutoff, (n_used,) units each."""
     y = part.y
     short, middle, long, year = part.frequency.windows
-    yield "level", level
     for width in (1, short, long, year):
-        mean = means[width] if width in means else history.window_mean(y, width)
-        yield f"mean_{width}", mean / level
+        yield f"mean_{width}", means[width] if width in means else history.window_mean(y, width)
+    yield "variation", history.window_std(y, long)
+    for width in (short, middle):
+        yield f"peak_{width}", np.nanmax(np.nan_to_num(y[:, -width:]), axis=1)
+
+
+def _rhythm(part: Panel, means: Mapping[int, Vector]) -> Iterator[tuple[str, Vector]]:
+    """How each series sold up to the cutoff, (n_used,) each, and the past of its signals."""
+    y = part.y
+    short, middle, _, year = part.frequency.windows
     yield "trend", history.ratio(means[middle], history.window_mean(y, middle, end=middle))
-    yield "variation", history.window_std(y, long) / level
     yield f"zeros_{middle}", history.zero_share(y, middle)
     yield f"zeros_{year}", history.zero_share(y, year)
     yield "since_sale", history.since_sale(y)
     yield "age", history.age(y)
     yield "observed", history.observed_share(y, middle)
-    for width in (short, middle):
-        yield f"peak_{width}", np.nanmax(np.nan_to_num(y[:, -width:]), axis=1) / level
     if "promotion" in part.known:
-        yield "promotion_lift", known.promotion_lift(y, part.known["promotion"])
+        yield "promotion_lift", known.promotion_lift(y, part.known["promotion"], part.frequency.year // 2)
     for name, values in part.past.items():
         newest = np.broadcast_to(values, (len(y), values.shape[1]))
         yield f"{name}_last", newest[:, -1].astype(np.float32)
         yield f"{name}_mean_{short}", history.window_mean(newest, short)
 
 
-def _among_others(panel: Panel, used: Rows) -> Iterator[tuple[str, Vector]]:
-    """What each series' groups were like at the cutoff: (n_used,) each."""
-    for name in (TOTAL, *panel.levels):
-        yield f"trend_{name}", _group_trend(panel, name, used)
-    if "price" in panel.known:
-        finest = totals.level_of(panel, panel.levels[-1] if panel.levels else TOTAL)
-        yield "price_position", known.price_position(panel, finest, used)
-
-
-def _group_trend(panel: Panel, name: str, used: Rows) -> Vector:
-    """Newest short window of the series' group against its longer past, (n_used,)."""
-    short, middle, _, _ = panel.frequency.windows
-    level = totals.level_of(panel, name)
-    sold = totals.units(panel, level)
-    newest, longer = (sold[:, -width:].mean(axis=1, dtype=np.float64).astype(np.float32) for width in (short, middle))
-    trend = history.ratio(newest, longer)
-    return trend[level.codes[used]]
-
-
-def _by_step(part: Panel, horizon: int, level: Matrix) -> Iterator[tuple[str, Matrix]]:
-    """What each series was like at the target's place in the season: (n_used, horizon) each, relative to its level."""
+def _by_step(part: Panel, horizon: int, season: seasons.Season) -> Iterator[tuple[str, Matrix]]:
+    """What each series sold at the target's place in the season, (n_used, horizon) units each."""
     frequency = part.frequency
-    for seasons in frequency.seasons:
-        yield f"season_{seasons}", history.same_season(part.y, horizon, frequency.season, seasons) / level
+    for count in frequency.seasons:
+        yield f"season_{count}", history.same_season(part.y, horizon, frequency.season, count)
     for cycle in frequency.cycles[:-1]:
-        for seasons in (1, 7):
-            yield f"cycle_{cycle}_{seasons}", history.same_season(part.y, horizon, cycle, seasons) / level
-    if frequency.code == "D":
-        yield "last_year", history.last_year(part.y, horizon, frequency.year, around=3) / level
-        before = history.window_mean(part.y, frequency.windows[1], end=frequency.year)
-        yield "last_year_level", np.repeat(before[:, None] / level, horizon, axis=1)
+        for count in (1, 7):
+            yield f"cycle_{cycle}_{count}", history.same_season(part.y, horizon, cycle, count)
+    yield "last_year", season.near
+    yield "last_year_grown", season.expected
+    yield "last_year_level", np.repeat(season.before[:, None], horizon, axis=1)
 
 
 def _known(part: Panel, rows: Rows, steps: Rows) -> dict[str, Vector]:
     """What is known ahead about each row's target, (n_rows,) each."""
-    periods = len(part.periods)
+    periods, frequency = len(part.periods), part.frequency
     at = periods - 1 + steps
-    ahead = part.frequency.range(part.periods[-1], int(steps.max()) + 1)
-    columns = {name: values[steps] for name, values in known.calendar(ahead, part.frequency.code).items()}
+    columns = _calendar(part, steps)
     for name, values in part.known.items():
         if is_calendar(name, values):
             continue
         if name == "price":
-            columns |= known.price(values, periods, rows, at)
-        elif name == "event":
-            until, since = known.event_distance(values[0])
-            columns |= {"event": values[0, at], "event_until": until[at], "event_since": since[at]}
-        else:
+            columns |= known.price(values, periods, rows, at, (frequency.month, frequency.year))
+        elif name not in ("event", "event_id"):  # see events.py
             columns[name] = known.pick(values, rows, at)
     return columns
+
+
+def _calendar(part: Panel, steps: Rows) -> dict[str, Vector]:
+    ahead = part.frequency.range(part.periods[-1], int(steps.max()) + 1)
+    return {name: values[steps] for name, values in known.calendar(ahead, part.frequency.code).items()}
 
 
 def _places(found: pd.Series | Vector, values: Sequence[object]) -> Vector:

@@ -10,7 +10,7 @@ LEVEL, SEASON, PRICE, PROMOTION, EVENTS, KIND, MARKET, RHYTHM = (
 )  # fmt: skip
 PREFIXES = {
     LEVEL: ("level", "mean_", "trend", "last_"),
-    SEASON: ("season_", "cycle_", "hour", "last_year", "month", "week", "weekday", "monthday", "horizon"),
+    SEASON: ("season_", "cycle_", "hour", "last_year", "growth", "month", "week", "weekday", "monthday", "horizon"),
     PRICE: ("price",),
     PROMOTION: ("promotion",),
     EVENTS: ("event",),

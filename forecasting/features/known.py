@@ -14,8 +14,6 @@ from forecasting.data.hierarchy import Level
 from forecasting.data.panel import Matrix, Panel
 from forecasting.features.history import TINY, Vector, window_mean
 
-NEAR_EVENT = 14
-
 
 def calendar(periods: pd.DatetimeIndex, code: str) -> dict[str, Vector]:
     """Position of each period in week (from Monday, 0), month and year (ISO 8601's weeks): (n_periods,) each.
@@ -36,12 +34,12 @@ def calendar(periods: pd.DatetimeIndex, code: str) -> dict[str, Vector]:
     return {name: values.astype(np.float32) for name, values in columns.items()}
 
 
-def event_distance(event: Vector) -> tuple[Vector, Vector]:
-    """Periods until the next event and since the last one, at most NEAR_EVENT: (n_periods,) each."""
+def event_distance(event: Vector, near: int) -> tuple[Vector, Vector]:
+    """Periods until the next event and since the last one, at most `near`: (n_periods,) each."""
     places, on = np.arange(len(event)), event > 0
-    last = np.maximum.accumulate(np.where(on, places, -NEAR_EVENT))
-    following = np.minimum.accumulate(np.where(on, places, len(event) + NEAR_EVENT)[::-1])[::-1]
-    until, since = (np.minimum(gap, NEAR_EVENT).astype(np.float32) for gap in (following - places, places - last))
+    last = np.maximum.accumulate(np.where(on, places, -near))
+    following = np.minimum.accumulate(np.where(on, places, len(event) + near)[::-1])[::-1]
+    until, since = (np.minimum(gap, near).astype(np.float32) for gap in (following - places, places - last))
     return until, since
 
 
@@ -50,11 +48,16 @@ def pick(values: Matrix, rows: NDArray[np.intp], at: NDArray[np.intp]) -> Vector
     return values[0, at] if len(values) == 1 else values[rows, at]
 
 
-def price(values: Matrix, periods: int, rows: NDArray[np.intp], at: NDArray[np.intp]) -> dict[str, Vector]:
-    """The target's price against the series' own past: change from the cutoff, from a month's and a year's mean."""
+def price(
+    values: Matrix, periods: int, rows: NDArray[np.intp], at: NDArray[np.intp], windows: tuple[int, int]
+) -> dict[str, Vector]:
+    """The target's price against the series' own past: change from the cutoff, from a month's and a year's mean.
+
+    windows: periods of a month and of a year.
+    """
     target = pick(values, rows, at)
     past = values[:, :periods]
-    month, year = window_mean(past, 28), window_mean(past, 364)
+    month, year = (window_mean(past, width) for width in windows)
     here = np.zeros(len(rows), dtype=np.intp) if len(values) == 1 else rows
     return {
         "price": target,
@@ -74,9 +77,9 @@ def price_position(panel: Panel, level: Level, used: NDArray[np.intp]) -> Vector
     return position
 
 
-def promotion_lift(y: Matrix, promotion: Matrix) -> Vector:
-    """Mean demand on promotion over mean demand off promotion in the newest half year, (n_series,)."""
-    width = min(182, y.shape[1])
+def promotion_lift(y: Matrix, promotion: Matrix, newest: int) -> Vector:
+    """Mean demand on promotion over mean demand off promotion in the `newest` periods, half a year: (n_series,)."""
+    width = min(newest, y.shape[1])
     demand = y[:, -width:]
     on = np.broadcast_to(promotion[:, y.shape[1] - width : y.shape[1]] > 0, demand.shape)
     with_it = window_mean(np.where(on, demand, np.nan).astype(np.float32), width)

@@ -17,6 +17,7 @@ from forecasting.settings import Settings
 CANDIDATES = {
     "seasonal_naive": "forecasting.models.naive:SeasonalNaive",
     "seasonal_mean": "forecasting.models.naive:SeasonalMean",
+    "last_year": "forecasting.models.lastyear:LastYear",
     "lightgbm": "forecasting.models.lightgbm:DirectLightgbm",
     "lightgbm_median": "forecasting.models.lightgbm:MedianLightgbm",
     "recursive": "forecasting.models.recursive:Recursive",

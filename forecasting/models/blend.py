@@ -24,10 +24,12 @@ from forecasting.data.segments import demand_class
 from forecasting.errors import ArtifactError, ForecastingError, ModelError
 from forecasting.models.base import STATUSES, Forecast, Forecaster
 from forecasting.models.calibrations import Calibrations
+from forecasting.models.lastyear import coming, turned, waiting
 from forecasting.models.naive import SeasonalMean
 from forecasting.models.short_history import insufficient
 
 SPEC_FILE = "blend.json"
+SEASONED = (*models.GLOBAL, "partitioned", "last_year")  # models that know the season of the year before
 ROUNDING = 1e-4  # of the largest mean: what float32 leaves
 ByClass = Mapping[str, Mapping[str, float]]  # demand class -> model -> weight
 NO_CLASSES: ByClass = MappingProxyType({})
@@ -81,6 +83,7 @@ class Blend:
                 broken.append(f"{name} failed: {error}"[:200])
         if not forecasts:
             forecasts["seasonal_mean"] = SeasonalMean().predict(panel, horizon, rows)
+        self._turn(panel, forecasts, horizon, rows)
         combined = self._combine(forecasts, broken, self._classes(panel, rows))
         combined = insufficient(panel, horizon, self._end(panel, combined, rows))
         combined, nothing = _nothing(panel, combined, rows)
@@ -137,6 +140,14 @@ class Blend:
         mean = np.where(weight > 0, total / np.maximum(weight, np.float32(1e-9)), 0)
         return Forecast(np.maximum(mean, 0).astype(np.float32), None, status, reason)
 
+    @staticmethod
+    def _turn(panel: Panel, forecasts: dict[str, Forecast], horizon: int, rows: NDArray[np.intp] | None) -> None:
+        """Where a season begins or ends, the parts forecast like last year, the more so the less they know of it."""
+        turn, like = coming(panel, horizon, np.arange(len(panel.y)) if rows is None else rows)
+        if turn.any():
+            for name, own in forecasts.items():
+                forecasts[name] = replace(own, mean=turned(own.mean, turn, like, name in SEASONED))
+
     def _end(self, panel: Panel, forecast: Forecast, rows: NDArray[np.intp] | None) -> Forecast:
         """Series that sold nothing for so long that they are over: zero demand, and said so."""
         if self.discontinued_after is None:
@@ -145,6 +156,9 @@ class Blend:
         newest = y[:, -self.discontinued_after :]
         watched = np.isfinite(newest).sum(axis=1) >= self.discontinued_after // 2
         over = watched & ~(np.nan_to_num(newest) > 0).any(axis=1) & (np.nan_to_num(y) > 0).any(axis=1)
+        if over.any():
+            ended = np.flatnonzero(over)
+            over[ended] = ~waiting(panel, self.discontinued_after, ended if rows is None else rows[ended])
         mean: Matrix = np.where(over[:, None], 0, forecast.mean).astype(np.float32)
         status, reason = forecast.status.copy(), forecast.reason.copy()
         status[over], reason[over] = "discontinued", f"no sale in the last {self.discontinued_after} periods"

@@ -160,12 +160,8 @@ class Boosted:
         }
 
     def expected(self, built: Features) -> Matrix:
-        """(n_rows,) units. Raises ModelError where the features are not those that were trained on."""
-        if list(built.names) != self.spec["names"]:
-            raise ModelError(
-                f"LightGBM was trained on features {self.spec['names']}, this panel gives {list(built.names)}: "
-                "the configuration of sources or levels changed; train again."
-            )
+        """(n_rows,) units. Raises ModelError where features that were trained on are missing."""
+        built = self._learnt(built)
         total = np.zeros(len(built.values))
         for booster in self.boosters:
             raw = np.asarray(booster.predict(built.values, raw_score=True, num_threads=self.threads))
@@ -173,12 +169,25 @@ class Boosted:
         mean: Matrix = (total / len(self.boosters) * built.scale).astype(np.float32)
         return mean
 
+    def _learnt(self, built: Features) -> Features:
+        """The features that were trained on, in their order; a panel may have others by now."""
+        names = list(self.spec["names"])
+        if list(built.names) == names:
+            return built
+        if not set(names) <= set(built.names):
+            raise ModelError(
+                f"LightGBM was trained on features {names}, this panel gives {list(built.names)}: "
+                "the configuration of sources or levels changed; train again."
+            )
+        return built.only(names)
+
     def parts(self, built: Features) -> dict[str, NDArray[np.float64]]:
         """(n_rows,) units by group of features, which add up to `expected`.
 
         By LightGBM's own contributions (TreeSHAP: Lundberg et al., 2020). Under a log link they multiply, so each gets
         its share of the distance from the base by the logarithmic mean (LMDI: Ang, 2005), which leaves no rest.
         """
+        built = self._learnt(built)
         labels = groups(built.names, built.categorical)
         found = {name: np.zeros(len(built.values)) for name in dict.fromkeys((LEVEL, *labels))}
         for booster in self.boosters:

@@ -15,10 +15,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import pandas as pd
 
 from forecasting.errors import SourceError, some
-from forecasting.sections import AttributeTable, SignalTable, SourceTable
+from forecasting.sections import AttributeTable, EventTable, SignalTable, SourceTable
 from forecasting.settings import Settings
 
 CODE = "code"  # period code of a table that `dates` is declared for, until its date is known
+KEYED = (SignalTable, EventTable)  # tables that an attribute of the series may key
 WIDE = "wide:"  # before the name of a group, while each group is still a column of its own
 
 
@@ -43,7 +44,7 @@ SHAPES: Mapping[str, Shape] = {
     "stores": Shape(("store",), free=True),
     "prices": Shape(("item", "ds", "price"), ("store",)),
     "promotions": Shape(("item",), ("store", "value"), either=(("ds",), ("start", "end"))),
-    "events": Shape(("ds", "event")),
+    "events": Shape(("ds", "event"), ("store",)),
     "stock": Shape(("item", "ds"), ("store",), either=(("in_stock",), ("on_hand",))),
     "inventory": Shape(
         ("item", "ds", "on_hand"),
@@ -54,6 +55,8 @@ SHAPES: Mapping[str, Shape] = {
 
 def shape_of(name: str, table: SourceTable) -> Shape:
     """Columns that we know for a table of this name; a signal's follow from its declaration."""
+    if isinstance(table, EventTable) and table.by:
+        return Shape(("ds", "event", "group"), ("store",))
     if not isinstance(table, SignalTable):
         return SHAPES[name]
     dates = () if table.known == "static" else ("ds",)
@@ -147,8 +150,8 @@ class _Chooser:
         )
 
     def _name(self, ours: str) -> str:
-        """A signal's group may also be declared by the name of the attribute that it is keyed `by`."""
-        if ours == "group" and ours not in self.table.columns and isinstance(self.table, SignalTable):
+        """The group of a signal or event may also be declared by the name of the attribute that it is keyed `by`."""
+        if ours == "group" and ours not in self.table.columns and isinstance(self.table, KEYED):
             by = self.table.by or ours
             return self.table.columns.get(by, by)
         return self.table.columns.get(ours, ours)
@@ -194,7 +197,7 @@ class _Chooser:
     def _check_names(self) -> None:
         """A mapping for a column that we do not know is a slip of the pen."""
         allowed = {*self.shape.all, "group"} if isinstance(self.table, SignalTable) else set(self.shape.all)
-        if isinstance(self.table, SignalTable) and self.table.by:
+        if isinstance(self.table, KEYED) and self.table.by:
             allowed.add(self.table.by)
         unknown = [ours for ours in self.table.columns if ours not in allowed]
         if unknown and not self.shape.free:

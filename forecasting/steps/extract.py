@@ -24,7 +24,7 @@ from forecasting.data.sieve import Screened
 from forecasting.data.tables import QUALITY, QUARANTINE
 from forecasting.errors import DataQualityError
 from forecasting.settings import Settings
-from forecasting.sources import open_source
+from forecasting.sources import open_source, public_holidays
 from forecasting.steps import sales_rows
 from forecasting.steps.run import Run, night_of, record
 from forecasting.stores.alone import alone
@@ -183,8 +183,18 @@ def _read_others(settings: Settings, cutoff: date, found: _Found, lake: Lake, te
         else:
             found.tables[name] = lake.keep(name, clean) if name in LONG else clean
         tell(f"{name}: {read:,} rows read")
+    if settings.extract.holidays is not None:
+        stores, events = (found.tables.get(name) for name in ("stores", "events"))
+        reach = frequency.range(horizon[-1], frequency.before_event + 2)[-1].date()
+        own = public_holidays.rows(settings.extract.holidays, _frame(stores), cutoff, reach)
+        found.tables["events"] = public_holidays.merged(_frame(events), own)
+        tell(f"holidays: {len(own):,} rows made")
     if signals:
         found.tables["signals"] = pd.concat(signals, ignore_index=True)
+
+
+def _frame(table: pd.DataFrame | Kept | None) -> pd.DataFrame | None:
+    return table if isinstance(table, pd.DataFrame) else None
 
 
 def _read_other(

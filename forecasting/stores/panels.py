@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forecasting.data.blocks import blocks, release
+from forecasting.data.events import Events
 from forecasting.data.frequency import Frequency
 from forecasting.data.hierarchy import Level, Totals
 from forecasting.data.panel import Matrix, Panel
@@ -112,7 +113,16 @@ class Panels:
             levels=tuple(about["levels"]),
             totals=self._load_totals(about, *place),
             ended=self._array(*place, "ended.npy").astype(np.int64) if about.get("ended") else NEVER,
+            events=self._load_events(about, *place),
         )
+
+    def _load_events(self, about: Mapping[str, Any], *place: str) -> Events | None:
+        """None where no calendar is declared, and in a panel that an older version wrote."""
+        kept = about.get("events")
+        if kept is None:
+            return None
+        cells, calendars = (self._array(*place, "events", f"{name}.npy") for name in ("cells", "calendars"))
+        return Events(tuple(kept["names"]), cells.astype(np.int32), calendars.astype(np.int32), int(kept["ahead"]))
 
     def _load_totals(self, about: Mapping[str, Any], *place: str) -> dict[str, Totals]:
         """The levels' sums lie one below the other in one matrix; none in a panel that an older version wrote."""
@@ -191,6 +201,8 @@ def _arrays(panel: Panel) -> dict[str, NDArray[Any]]:
     named |= {f"past/{quoted(name)}": panel.past[name] for name in panel.past}
     if len(panel.ended):
         named["ended"] = panel.ended
+    if panel.events is not None:
+        named |= {"events/cells": panel.events.cells, "events/calendars": panel.events.calendars}
     return {name: np.ascontiguousarray(values) for name, values in named.items()}
 
 
@@ -204,6 +216,7 @@ def _about(panel: Panel, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
         "levels": list(panel.levels),
         "known": list(panel.known),
         "past": list(panel.past),
+        "events": None if (own := panel.events) is None else {"names": list(own.names), "ahead": own.ahead},
         "totals": [[name, len(one.level.labels)] for name, one in panel.totals.items()],
         "means": sorted({name for one in panel.totals.values() for name in one.means}),
         "ended": len(panel.ended),

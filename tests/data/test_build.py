@@ -154,7 +154,9 @@ def test_promotions_events_and_signals() -> None:
     panel = build_panel(tables, wanted, day(2), "s")
     np.testing.assert_allclose(panel.known["promotion"], [[0] * 5, [0, 0, 0, 0.2, 0]])
     assert panel.known["event"].tolist() == [[0, 0, 1, 0, 0]]
-    assert panel.known["event_id"][0, 2] > 0
+    assert panel.events is not None
+    assert panel.events.names == ("Carnival",)
+    assert panel.events.cells.tolist() == [[0, 0, 2]]
     np.testing.assert_array_equal(panel.known["visits"], [[0, 0, 0, 4, 0]])
     np.testing.assert_array_equal(panel.past["weather"], [[7, 7, 7], [NAN, NAN, NAN]])
     assert panel.series["size"].tolist() == ["2", "2"]
