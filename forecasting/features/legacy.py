@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from forecasting.data.closing_days import is_calendar
 from forecasting.data.panel import Matrix, Panel
 from forecasting.features import history, known
 from forecasting.features.history import Vector
@@ -89,7 +90,7 @@ def covariates(part: Panel, rows: Rows, steps: Rows) -> dict[str, Vector]:
             columns |= {"event": values[0, at], "event_until": until[at], "event_since": since[at]}
             if part.events is not None:
                 columns["event_id"] = _codes(part, values.shape[1])[at]
-        else:
+        elif not is_calendar(name, values):
             columns[name] = known.pick(values, rows, at)
     return columns
 
