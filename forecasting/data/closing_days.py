@@ -25,6 +25,7 @@ from forecasting.data.panel import Matrix, Panel
 
 NAME = "closed"
 AROUND, SHORT = 6, 4  # days before and after a closed day; closed ones among them at most: a holiday, not a rebuilding
+MANY = 20  # stores or series that sell on a day, at least, for it to be one of trading for those too that sold nothing
 COMMON = 0.05  # share of the stores that trade which is closed together, at least, for a day that once is enough of
 # Days from Easter Sunday that are holidays somewhere: Carnival, Maundy Thursday to Easter Monday, Ascension, Whit
 # Sunday and Monday, Corpus Christi. A closed day at one of them is taken for it and not for a date.
@@ -47,6 +48,11 @@ class _Past:
         closed, trading = self.shut.sum(axis=0), (self.shut | self.sold).sum(axis=0)
         common = closed >= np.maximum(np.minimum(trading, 2), COMMON * trading)
         return np.asarray(self.shut & few & common)
+
+    def opened(self) -> NDArray[np.bool_]:
+        """(n, n_periods) days of trading: it sold something, or nearly all of many others did."""
+        closed, trading = self.shut.sum(axis=0), (self.shut | self.sold).sum(axis=0)
+        return np.asarray(self.sold | (~self.shut & (trading >= MANY) & (closed < COMMON * trading)))
 
 
 def calendar(closures: Closures, y: Matrix, grid: Grid, events: pd.DataFrame) -> Calendar:
@@ -110,7 +116,7 @@ def _expected(past: _Past, grid: Grid, events: pd.DataFrame) -> Calendar:
     found = np.zeros((len(past.shut), len(days)), dtype=np.uint8)
     if not any(any_shut):
         return found
-    enough = past.enough()
+    enough, opened = past.enough(), past.opened()
     seen: dict[Key, list[int]] = {}
     for column in range(len(days)):
         last = column - grid.horizon - AROUND - 1
@@ -118,15 +124,15 @@ def _expected(past: _Past, grid: Grid, events: pd.DataFrame) -> Calendar:
             before = [one for one in seen.get(key, ()) if one <= last]
             if any(any_shut[one] for one in before):
                 first = np.array([keys[one][0] == key for one in before])
-                found[:, column] |= _always(past.shut[:, before], past.sold[:, before], enough[:, before] & first)
+                found[:, column] |= _always(past.shut[:, before], opened[:, before], enough[:, before] & first)
             if column < len(grid.periods):
                 seen.setdefault(key, []).append(column)
     return found
 
 
-def _always(shut: NDArray[np.bool_], sold: NDArray[np.bool_], enough: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _always(shut: NDArray[np.bool_], opened: NDArray[np.bool_], enough: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """(n,) closed on all earlier days of a key: where one is not enough, two are."""
-    return np.asarray(~sold.any(axis=1) & (enough.any(axis=1) | (shut.sum(axis=1) >= 2)))
+    return np.asarray(~opened.any(axis=1) & (enough.any(axis=1) | (shut.sum(axis=1) >= 2)))
 
 
 def _keys(day: date, names: tuple[str, ...]) -> Iterator[Key]:
@@ -140,7 +146,7 @@ def _keys(day: date, names: tuple[str, ...]) -> Iterator[Key]:
     if western in FEASTS:
         yield "easter", western
     yield "date", (day.month, day.day)
-    if orthodox in FEASTS:
+    if orthodox in FEASTS and western not in FEASTS:  # in some years they are the same days
         yield "orthodox", orthodox
 
 
