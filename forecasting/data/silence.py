@@ -130,10 +130,10 @@ class Runs:
         """(n,) a silence of more than a week."""
         return np.asarray((self.last_sale >= 0) & (day - self.last_sale > WEEK))
 
-    def compare(self, day: int, sold: Matrix) -> None:
+    def compare(self, day: int, sold: Matrix | Flags) -> None:
         """Mark the closures of a week that are those of a season: nothing was sold on the same days a year before.
 
-        sold: (n_periods, n) units.
+        sold: (n_periods, n) units, or whether there were any.
         """
         first, last = day - YEAR + SEASON[0], day - YEAR + SEASON[1]
         which = np.flatnonzero(self.closed_once & self.long(day) & ~self._compared)
