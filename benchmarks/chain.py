@@ -16,14 +16,14 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import environment, ours, results
-from benchmarks.chain_data import chain
+from benchmarks.chain_data import chain, truth
 from benchmarks.data import Array
 from benchmarks.measure import run
 from benchmarks.scoring import bias, wape
 from benchmarks.small import Small
 
 SEEDS = (1, 2, 3)
-PEER = "lightgbm_l2"
+PEERS = ("lightgbm_l2", "lightgbm_l2_scaled")
 MAPPED = {
     "ours.items": 'columns = {{ item = "store", ds = "day"{more} }}',
     "ours.stores": 'columns = {{ item = "item", store = "store", ds = "day"{more} }}',
@@ -59,14 +59,17 @@ def part(data: Path, cutoffs: tuple[date, ...], only: list[str], work: Path) -> 
         small = chain(seed)
         for cutoff in small.cutoffs:
             day = small.day(cutoff)
-            for name in ("mlforecast", *MAPPED):
+            for name in (*(f"mlforecast.{one}" for one in PEERS), *MAPPED):
                 if (cutoffs and day not in cutoffs) or (only and not any(one in name for one in only)):
                     continue
                 out = work / "chain" / f"{seed}" / str(day) / name
                 out.mkdir(parents=True, exist_ok=True)
-                found, facts = _peer(data, seed, cutoff, out) if name == "mlforecast" else _ours(small, cutoff, name)
-                found.to_parquet(out / "forecast.parquet", index=False)
-                facts |= score(small, cutoff, found)
+                if name in MAPPED:
+                    found, facts = _ours(small, cutoff, name)
+                    found.to_parquet(out / "forecast.parquet", index=False)
+                else:
+                    found, facts = _peer(data, seed, cutoff, out, name.removeprefix("mlforecast."))
+                facts |= score(small, cutoff, found, truth(seed))
                 results.save("chain", f"{seed} {day} {name}", facts)
                 print(
                     f"chain {seed} {day} {name}: WAPE {facts['wape']:.4f}, {facts['measured']['wall']:.0f} s",
@@ -74,13 +77,18 @@ def part(data: Path, cutoffs: tuple[date, ...], only: list[str], work: Path) -> 
                 )
 
 
-def score(small: Small, cutoff: int, forecast: pd.DataFrame) -> dict[str, Any]:
-    """WAPE and bias of days of trading, WAPE with closed days as 0, the largest bias of a weekday and of promotion."""
+def score(small: Small, cutoff: int, forecast: pd.DataFrame, expected: Array) -> dict[str, Any]:
+    """WAPE and bias of days of trading, WAPE with closed days as 0, the largest bias of a weekday and of promotion.
+
+    These last two against the expected demand, which a forecast can reach, of the stores that were open at the cutoff.
+    """
     actual, mean = small.actual(cutoff), small.wide(forecast, cutoff, "mean")
     weekday = small.periods[cutoff : cutoff + small.horizon].weekday
     promoted = small.known["promotion"][:, cutoff : cutoff + small.horizon] > 0
-    days = [_bias(actual, mean, np.broadcast_to(weekday == one, actual.shape)) for one in range(6)]
-    halves = [_bias(actual, mean, promoted), _bias(actual, mean, ~promoted)]
+    trading = np.isfinite(small.y[:, cutoff - 14 : cutoff]).any(axis=1, keepdims=True) & (actual > 0)
+    right = np.where(trading, expected[:, cutoff : cutoff + small.horizon], np.nan)
+    days = [_bias(right, mean, np.broadcast_to(weekday == one, actual.shape)) for one in range(6)]
+    halves = [_bias(right, mean, promoted), _bias(right, mean, ~promoted)]
     found = {
         "wape": wape(actual, mean), "wape_all": wape(np.nan_to_num(actual), mean), "bias": bias(actual, mean),
         "bias_weekday": max(days, key=abs), "bias_promotion": max(halves, key=abs),
@@ -129,8 +137,8 @@ def _write(small: Small, cutoff: int, place: Path, with_item: bool) -> None:
         (table.assign(item="all") if with_item else table).to_csv(place / f"{name}.csv", index=False)
 
 
-def _peer(data: Path, seed: int, cutoff: int, out: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    command = [environment.python(), "-m", "benchmarks.peers.small", "--config", PEER, "--set", f"chain_{seed}"]
+def _peer(data: Path, seed: int, cutoff: int, out: Path, config: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+    command = [environment.python(), "-m", "benchmarks.peers.small", "--config", config, "--set", f"chain_{seed}"]
     command += ["--position", str(cutoff), "--data", str(data), "--out", str(out)]
     measured = run(command, out / "log.txt")
     facts = json.loads((out / "facts.json").read_text(encoding="utf-8"))

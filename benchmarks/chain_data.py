@@ -40,6 +40,12 @@ def chain(seed: int) -> Small:
     return Small(y, days, pd.DataFrame({"unique_id": names}), "D", 7, HORIZON, cutoffs, {"promotion": promotion})
 
 
+def truth(seed: int) -> Array:
+    """(STORES, n_days) mean demand on a day on which the store is open."""
+    expected, _ = _expected(np.random.default_rng(seed), pd.date_range(FIRST, LAST + timedelta(days=HORIZON)))
+    return expected * np.exp((NOISE**2 + SHARED_NOISE**2) / 2)
+
+
 def _expected(random: np.random.Generator, days: pd.DatetimeIndex) -> tuple[Array, Array]:
     """(STORES, n_days) mean demand of an open store, and its promotion, 0 or 1."""
     level = random.lognormal(np.log(3000), 0.5, STORES)[:, None]

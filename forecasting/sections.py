@@ -183,8 +183,10 @@ class PanelSettings(Section):
     unique_id: str = Field("{item}_{store}", description="format of a series' name; `{item}` where there is no store")
     levels: tuple[str, ...] = Field((), description="attributes that the totals of interest are taken over")
     history: int | None = Field(None, ge=1, description="periods kept; not set = all")
-    closed: Literal["auto", "never"] = Field("auto", description="auto: a store's day without a sale is unobserved")
-    closed_periods: Count = Field(28, description="days that a closure may last; then the series has ended")
+    closed: Literal["auto", "never"] = Field(
+        "auto", description="auto: a day on which it is improbable that nothing was sold is unobserved (days only)"
+    )
+    closed_periods: Count = Field(28, description="days that a closure may last; then the store or series has ended")
     discontinued_after: int | None = Field(None, ge=1, description="periods without a sale after which a series ended")
 
 

@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import numpy as np
 import pandas as pd
@@ -25,28 +25,41 @@ from forecasting.data.panel import Matrix, Panel
 
 NAME = "closed"
 AROUND, SHORT = 6, 4  # days before and after a closed day; closed ones among them at most: a holiday, not a rebuilding
+MANY = 20  # stores or series that sell on a day, at least, for it to be one of trading for those too that sold nothing
 COMMON = 0.05  # share of the stores that trade which is closed together, at least, for a day that once is enough of
 # Days from Easter Sunday that are holidays somewhere: Carnival, Maundy Thursday to Easter Monday, Ascension, Whit
 # Sunday and Monday, Corpus Christi. A closed day at one of them is taken for it and not for a date.
 FEASTS = (-48, -47, -3, -2, -1, 0, 1, 39, 49, 50, 60)
 Calendar = NDArray[np.uint8]
 Key = tuple[str, Hashable]
+_Part = tuple[NDArray[np.bool_], NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)
-class _Past:
-    """By store, or by series where there is one store: (n, n_periods) closed, and something sold."""
+class _Days:
+    """Of each period: how many stores (or series, where there is one store) were closed and how many sold something."""
 
-    shut: NDArray[np.bool_]
-    sold: NDArray[np.bool_]
+    closed: NDArray[np.int64]
+    trading: NDArray[np.int64]
 
-    def enough(self) -> NDArray[np.bool_]:
+    @classmethod
+    def of(cls, parts: Iterator[_Part], periods: int) -> Self:
+        closed, trading = np.zeros((2, periods), dtype=np.int64)
+        for shut, sold in parts:
+            closed += shut.sum(axis=0)
+            trading += (shut | sold).sum(axis=0)
+        return cls(closed, trading)
+
+    def enough(self, shut: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """(n, n_periods) closed days of which one is enough: of a few days, and of nobody alone among many."""
-        count = np.cumsum(np.pad(self.shut, ((0, 0), (AROUND + 1, AROUND))), axis=1, dtype=np.int32)
+        count = np.cumsum(np.pad(shut, ((0, 0), (AROUND + 1, AROUND))), axis=1, dtype=np.int16)
         few = count[:, 2 * AROUND + 1 :] - count[:, : -2 * AROUND - 1] <= SHORT
-        closed, trading = self.shut.sum(axis=0), (self.shut | self.sold).sum(axis=0)
-        common = closed >= np.maximum(np.minimum(trading, 2), COMMON * trading)
-        return np.asarray(self.shut & few & common)
+        common = self.closed >= np.maximum(np.minimum(self.trading, 2), COMMON * self.trading)
+        return np.asarray(shut & few & common)
+
+    def opened(self, shut: NDArray[np.bool_], sold: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """(n, n_periods) days of trading: it sold something, or nearly all of many others did."""
+        return np.asarray(sold | (~shut & (self.trading >= MANY) & (self.closed < COMMON * self.trading)))
 
 
 def calendar(closures: Closures, y: Matrix, grid: Grid, events: pd.DataFrame) -> Calendar:
@@ -54,11 +67,29 @@ def calendar(closures: Closures, y: Matrix, grid: Grid, events: pd.DataFrame) ->
 
     y: (n_series, n_periods) demand. events: rows of ds and event, may be empty.
     """
-    past = _past(closures, y)
-    found = _expected(past, grid, events)
+    days = grid.periods.append(grid.frequency.range(grid.periods[-1], grid.horizon + 1)[1:])
+    names = _names(events, grid)
+    keys = [tuple(_keys(day, names.get(column, ()))) for column, day in enumerate(pd.DatetimeIndex(days).date)]
+    counts = _Days.of(_parts(closures, y), len(grid.periods))
+    found = np.concatenate([_expected(part, counts, keys, grid.horizon) for part in _parts(closures, y)])
     if (found == found[0]).all():
         return found[:1]
-    return found if len(found) == len(y) and len(closures.stores) == 1 else found[closures.store]
+    return found if len(closures.stores) == 1 else found[closures.store]
+
+
+def _parts(closures: Closures, y: Matrix) -> Iterator[_Part]:
+    """Closed and sold, (n, n_periods) each: of all stores at once; of a block of series, where there is one store."""
+    if len(closures.stores) > 1:
+        shut = closures.stores.copy()
+        alone = np.bincount(closures.store)[closures.store] == 1
+        rows, columns = np.divmod(closures.cells, y.shape[1])
+        mine = alone[rows]
+        shut[closures.store[rows[mine]], columns[mine]] = True
+        yield shut, closures.sold
+        return
+    for part in blocks(len(y)):
+        yield closures.closed(part), y[part] > 0
+        release(y)
 
 
 def of(panel: Panel) -> Calendar | None:
@@ -85,48 +116,30 @@ def ahead(panel: Panel, horizon: int, rows: NDArray[np.intp] | None = None) -> N
     return found
 
 
-def _past(closures: Closures, y: Matrix) -> _Past:
-    if len(closures.stores) > 1:
-        shut = closures.stores.copy()
-        alone = np.bincount(closures.store)[closures.store] == 1
-        rows, columns = np.divmod(closures.cells, y.shape[1])
-        mine = alone[rows]
-        shut[closures.store[rows[mine]], columns[mine]] = True
-        return _Past(shut, closures.sold)
-    shut, sold = np.empty(y.shape, dtype=bool), np.empty(y.shape, dtype=bool)
-    for part in blocks(len(y)):
-        shut[part] = closures.closed(part)
-        sold[part] = y[part] > 0
-        release(y)
-    return _Past(shut, sold)
-
-
-def _expected(past: _Past, grid: Grid, events: pd.DataFrame) -> Calendar:
-    """(n, width) of the stores or series."""
-    days = grid.periods.append(grid.frequency.range(grid.periods[-1], grid.horizon + 1)[1:])
-    names = _names(events, grid)
-    keys = [tuple(_keys(day, names.get(column, ()))) for column, day in enumerate(pd.DatetimeIndex(days).date)]
-    any_shut: list[bool] = np.any(past.shut, axis=0).tolist()
-    found = np.zeros((len(past.shut), len(days)), dtype=np.uint8)
+def _expected(part: _Part, counts: _Days, keys: list[tuple[Key, ...]], horizon: int) -> Calendar:
+    """(n, n_periods + horizon) of the stores or series of a part. keys: of each of these days, the likeliest first."""
+    shut, sold = part
+    found = np.zeros((len(shut), len(keys)), dtype=np.uint8)
+    any_shut: list[bool] = np.any(shut, axis=0).tolist()
     if not any(any_shut):
         return found
-    enough = past.enough()
+    enough, opened = counts.enough(shut), counts.opened(shut, sold)
     seen: dict[Key, list[int]] = {}
-    for column in range(len(days)):
-        last = column - grid.horizon - AROUND - 1
-        for key in keys[column]:
+    for column, mine in enumerate(keys):
+        last = column - horizon - AROUND - 1
+        for key in mine:
             before = [one for one in seen.get(key, ()) if one <= last]
             if any(any_shut[one] for one in before):
                 first = np.array([keys[one][0] == key for one in before])
-                found[:, column] |= _always(past.shut[:, before], past.sold[:, before], enough[:, before] & first)
-            if column < len(grid.periods):
+                found[:, column] |= _always(shut[:, before], opened[:, before], enough[:, before] & first)
+            if column < len(any_shut):
                 seen.setdefault(key, []).append(column)
     return found
 
 
-def _always(shut: NDArray[np.bool_], sold: NDArray[np.bool_], enough: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _always(shut: NDArray[np.bool_], opened: NDArray[np.bool_], enough: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """(n,) closed on all earlier days of a key: where one is not enough, two are."""
-    return np.asarray(~sold.any(axis=1) & (enough.any(axis=1) | (shut.sum(axis=1) >= 2)))
+    return np.asarray(~opened.any(axis=1) & (enough.any(axis=1) | (shut.sum(axis=1) >= 2)))
 
 
 def _keys(day: date, names: tuple[str, ...]) -> Iterator[Key]:
@@ -140,7 +153,7 @@ def _keys(day: date, names: tuple[str, ...]) -> Iterator[Key]:
     if western in FEASTS:
         yield "easter", western
     yield "date", (day.month, day.day)
-    if orthodox in FEASTS:
+    if orthodox in FEASTS and western not in FEASTS:  # in some years they are the same days
         yield "orthodox", orthodox
 
 

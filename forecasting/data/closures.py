@@ -104,7 +104,7 @@ class _Search:
         self.runs = Runs(np.where(inside, min(ITEM_BOUND, bound), bound).astype(np.int64))
         self.shop_runs = Runs(np.full(self.shops, bound))
         self.stores = np.zeros((self.shops, self.periods), dtype=bool)
-        self.totals = np.zeros((self.shops, self.periods), dtype=np.float32)
+        self.traded = np.zeros((self.shops, self.periods), dtype=bool)
         self.cells: list[Positions] = []
         self._since, self._sale = np.full(self.count, -1), np.full(self.count, -1)
         self._stays: list[NDArray[np.intp]] = []
@@ -121,7 +121,7 @@ class _Search:
         cells = np.sort(np.concatenate(self.cells)) if self.cells else np.empty(0, dtype=np.intp)
         self._leave(self.periods, self._since >= 0)
         stays = np.concatenate(self._stays).astype(np.int64)
-        return Closures(self.store, self.stores, cells, self.totals > 0, stays[np.lexsort((stays[:, 2], stays[:, 0]))])
+        return Closures(self.store, self.stores, cells, self.traded, stays[np.lexsort((stays[:, 2], stays[:, 0]))])
 
     def _day(self, day: int) -> None:
         n, shops, weekday = self.count, self.shops, day % WEEK
@@ -132,7 +132,7 @@ class _Search:
         units[~begun] = 0
         total = np.bincount(self.store, weights=units, minlength=shops)
         kinds = np.bincount(self.store, weights=units > 0, minlength=shops)
-        self.totals[:, day] = total
+        self.traded[:, day] = total > 0
         # Where half of such days are without a sale, one more says nothing.
         silent = np.flatnonzero(seen & (units <= 0) & (self.rates.silent_share[weekday, :n] <= LIKELY))
         chance = np.ones(n, dtype=np.float32)
@@ -166,7 +166,7 @@ class _Search:
             self.rates.silence(weekday, places), self.rates.silence(weekday, places + self.shops)
         )  # fmt: skip
         usual = (self.rates.silent_share[weekday, places] <= USUAL) & (self.rates.days[weekday, places] >= LEAST_STORE)
-        self.shop_runs.compare(day, self.totals.T)
+        self.shop_runs.compare(day, self.traded.T)
         closed = usual & (chance < IMPROBABLE_STORE) & self.shop_runs.may_be_closed(day, which)
         shut[which[closed]] = True
         self.shop_runs.closed_once |= shut

@@ -35,8 +35,8 @@ class Rates:
     claim no more than pieces do. That the mean is an estimate from few days widens the spread (the predictive
     distribution of the gamma-Poisson model, Gelman et al., BDA 2.6).
 
-    poisson: (count,) series whose errors are never taken to be smaller than those of Poisson demand: counts that have
-    an upper limit.
+    poisson: (count,) series that are counts with an upper limit: their unit is 1, and their errors are never taken to
+    be smaller than those of Poisson demand.
     """
 
     def __init__(self, poisson: Flags) -> None:
@@ -50,7 +50,7 @@ class Rates:
         """(len(which),) probability that these series sell nothing on such a day; 1 where no such day was seen."""
         mean, days = self.mean[weekday, which], np.maximum(self.days[weekday, which], 1e-9)
         least = np.where(np.isfinite(self._least[which]), self._least[which], 1.0)
-        unit = np.where(least <= 2, np.minimum(least, 1.0), least / 2)
+        unit = np.where(self._poisson[which], 1.0, np.where(least <= 2, np.minimum(least, 1.0), least / 2))
         errors, means, squares = self._errors[which], self._means[which], np.maximum(self._squares[which], 1e-12)
         falling = np.minimum(self._sold[which] / np.maximum(self._expected[which], 1e-12), 1)
         counted = np.maximum(mean * falling / unit, 1e-12)
@@ -130,10 +130,10 @@ class Runs:
         """(n,) a silence of more than a week."""
         return np.asarray((self.last_sale >= 0) & (day - self.last_sale > WEEK))
 
-    def compare(self, day: int, sold: Matrix) -> None:
+    def compare(self, day: int, sold: Matrix | Flags) -> None:
         """Mark the closures of a week that are those of a season: nothing was sold on the same days a year before.
 
-        sold: (n_periods, n) units.
+        sold: (n_periods, n) units, or whether there were any.
         """
         first, last = day - YEAR + SEASON[0], day - YEAR + SEASON[1]
         which = np.flatnonzero(self.closed_once & self.long(day) & ~self._compared)
