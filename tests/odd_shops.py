@@ -34,7 +34,7 @@ class Odd:
 def _random(frequency: str, series: int = 6, length: int | None = None, seed: int = 3) -> np.ndarray:
     random = np.random.default_rng(seed)
     count = (length or LENGTH[frequency]) + NIGHTS - 1
-    return random.poisson(np.linspace(2, 12, series)[:, None], size=(series, count)).astype(float)
+    return 1 + random.poisson(np.linspace(2, 12, series)[:, None], size=(series, count)).astype(float)
 
 
 def _began(units: np.ndarray, known: int) -> np.ndarray:
