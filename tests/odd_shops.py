@@ -74,10 +74,10 @@ def _weekdays(frequency: str) -> np.ndarray:
 
 
 def _without_sundays(frequency: str) -> np.ndarray:
-    """The first period to be scored, that of the second night, has no row."""
+    """The first period to be scored, that of the second night, has no row; with weeks and months a 0."""
     units = _random(frequency)
     step = {"D": 7, "W-MON": 13, "M": 12}[frequency]
-    units[:, units.shape[1] - 2 :: -step] = np.nan
+    units[:, units.shape[1] - 2 :: -step] = np.nan if frequency == "D" else 0
     return units
 
 
