@@ -34,7 +34,7 @@ class Odd:
 def _random(frequency: str, series: int = 6, length: int | None = None, seed: int = 3) -> np.ndarray:
     random = np.random.default_rng(seed)
     count = (length or LENGTH[frequency]) + NIGHTS - 1
-    return random.poisson(np.linspace(2, 12, series)[:, None], size=(series, count)).astype(float)
+    return 1 + random.poisson(np.linspace(2, 12, series)[:, None], size=(series, count)).astype(float)
 
 
 def _began(units: np.ndarray, known: int) -> np.ndarray:
@@ -74,10 +74,10 @@ def _weekdays(frequency: str) -> np.ndarray:
 
 
 def _without_sundays(frequency: str) -> np.ndarray:
-    """The first period to be scored, that of the second night, has no row."""
+    """The first period to be scored, that of the second night, has no row; with weeks and months a 0."""
     units = _random(frequency)
     step = {"D": 7, "W-MON": 13, "M": 12}[frequency]
-    units[:, units.shape[1] - 2 :: -step] = np.nan
+    units[:, units.shape[1] - 2 :: -step] = np.nan if frequency == "D" else 0
     return units
 
 

@@ -13,6 +13,7 @@ from forecasting.data.panel import Matrix, Panel
 from forecasting.models.base import STATUSES, Forecast
 from forecasting.models.calibration import Fold
 
+TOO_FEW = "of history: too few to compare models on"  # how the reason ends
 LEAST = 8  # periods, whatever the season
 FEW_ERRORS = 30  # actuals in all folds; with fewer, bands rest on an assumed distribution too
 PRIOR = 4  # differences of one series that the spread of all series counts as
@@ -29,7 +30,7 @@ def too_short(panel: Panel, horizon: int) -> str:
     periods, season = len(panel.periods), min(panel.frequency.season, 13)
     if periods >= max(LEAST, season, min(horizon, 4 * season)):
         return ""
-    return f"only {periods} period{'s'[: periods != 1]} of history: too few to compare models on"
+    return f"only {periods} period{'s'[: periods != 1]} {TOO_FEW}"
 
 
 def insufficient(panel: Panel, horizon: int, forecast: Forecast) -> Forecast:

@@ -15,8 +15,8 @@ from forecasting.data.panel import Panel
 from forecasting.data.planning_tables import OVERRIDDEN
 from forecasting.data.tables import EXCEPTIONS, EXPLANATIONS, FORECASTS, SERIES_SCORES
 from forecasting.errors import ArtifactError, PlanningError
-from forecasting.models import coldstart
 from forecasting.models.blend import Blend
+from forecasting.models.short_history import TOO_FEW
 from forecasting.settings import Settings
 from forecasting.steps.replenish import current
 from forecasting.steps.run import Run, night_of, record
@@ -74,7 +74,8 @@ def _fallen(vintage: pd.DataFrame) -> pd.DataFrame:
 
 def _new(vintage: pd.DataFrame) -> pd.DataFrame:
     """All that is forecast of series which have sold nothing yet: it rests on similar ones."""
-    cold = (vintage["status"] == "insufficient") & (vintage["reason"] == coldstart.REASON)
+    short = vintage["reason"].fillna("").str.endswith(TOO_FEW)  # all series of a young shop, which have sold
+    cold = (vintage["status"] == "insufficient") & ~short
     units = vintage[cold].groupby("unique_id")["mean"].sum()
     told = [f"new, no sales of its own yet: {value:,.1f} units by similar series" for value in units]
     return _table(units, "new", told)

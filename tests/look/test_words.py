@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
+from jinja2 import Undefined
 
 from forecasting.look.words import NONE, Words, language
 
@@ -49,6 +50,14 @@ def test_every_text_has_its_translation_with_the_same_values():
 )  # fmt: skip
 def test_the_reader_s_language(asked, kept, accepted, found):
     assert language(asked, kept, accepted) == found
+
+
+def test_what_a_template_does_not_have_is_a_dash():
+    words = Words("en")
+    assert [form(Undefined()) for form in (words.share, words.number, words.units)] == [NONE] * 3
+    assert Words("pt").told(f"first champion: wrmsse {NONE}, seasonal naive 0.5") == (
+        f"primeira campeã: wrmsse {NONE}, ingênua sazonal 0,5"
+    )
 
 
 def test_numbers_shares_and_days_by_locale():
