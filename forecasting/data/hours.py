@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+LAST = 59  # minute
+
 
 def twice(first: pd.Timestamp, last: pd.Timestamp, zone: str) -> pd.DatetimeIndex:
     """Local hours from first to last that the clock of the time zone shows twice."""
@@ -22,6 +24,16 @@ def occurrence(codes: NDArray[np.int64]) -> NDArray[np.int64]:
     """0, 1, 2, ... for each row of the same code, in their order."""
     found = pd.Series(codes)
     return np.asarray(found.groupby(found).cumcount(), dtype=np.int64)
+
+
+def minutes(moments: pd.Series) -> NDArray[np.int64]:
+    """Minute of each row that is part of an hour, 0 for one that names an hour, by its first or its last minute."""
+    if pd.api.types.is_datetime64_any_dtype(moments.dtype):
+        minute = moments.dt.minute
+    else:
+        minute = pd.to_numeric(moments.astype("str").str.strip().str.slice(14, 16), errors="coerce")
+    found = minute.fillna(0).to_numpy(dtype=np.int64)
+    return np.where(found == LAST, 0, found)
 
 
 def left_out(hours: pd.DatetimeIndex, zone: str) -> NDArray[np.bool_]:

@@ -114,6 +114,8 @@ class Labels:
         severity, message = "info", self.message
         if self.fails:
             severity, message = "stop", self.fails
+        elif self.summed is not None and len(self.summed):
+            severity, message = "warn", f'{self.message}; extract.sales.label = "parts" says that they are.'
         elif early := _too_early(clean, self.frequency, asked):
             severity, message = "warn", early
         line: dict[str, Any] = {

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forecasting.data.convert import days, filled, flags, hours, numbers, texts
-from forecasting.data.hours import occurrence
+from forecasting.data.hours import minutes, occurrence
 from forecasting.data.labels import Labels
 from forecasting.data.schema import Table
 from forecasting.data.sieve import Mask, Reasons, Rows, Screened, Sieve, say, short, together
@@ -243,6 +243,8 @@ def _drop_duplicates(sieve: Sieve, typed: pd.DataFrame, table: SalesTable, twice
         sieve.drop("duplicate", repeated, say("line {!r} is there more than once", line))
     elif table.grain == "periods":
         keys = typed[["item", "store", "ds"]]
+        if twice is not None:  # quarters of an hour are parts of it
+            keys = keys.assign(minute=minutes(sieve.raw["ds"]))
         if twice is not None and len(twice):  # such an hour may be there once before and once after the change
             keys = keys.assign(time=np.where(typed["ds"].isin(twice), occurrence(_combined(keys)), 0) % 2)
         sieve.drop("duplicate", _repeated(keys, sieve.open, keep="first"), _key_of(keys.iloc[:, :3]))

@@ -140,13 +140,13 @@ class Arima:
 def _sent(facts: Facts) -> dict[str, Any]:
     """Plain values, for another process."""
     known = {name: values.tolist() for name, values in facts.known.items()}
-    days = facts.days.astype("datetime64[D]").astype(np.int64).tolist()
+    days = facts.days.astype("datetime64[h]").astype(np.int64).tolist()
     return {"y": facts.y.tolist(), "days": days, "frequency": facts.frequency.code, "known": known}
 
 
 def _received(content: dict[str, Any]) -> Facts:
     """What `_sent` gave."""
-    days = np.array(content["days"], dtype=np.int64).astype("datetime64[D]")
+    days = np.array(content["days"], dtype=np.int64).astype("datetime64[h]")
     known = {name: np.array(values, dtype=np.float64) for name, values in content["known"].items()}
     return Facts(np.array(content["y"], dtype=np.float64), days, Frequency(content["frequency"]), known)
 

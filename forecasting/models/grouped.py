@@ -68,9 +68,12 @@ def totals(panel: Panel, level: Level, history: int) -> Vector:
 
 def gather(panel: Panel, level: Level, history: int, horizon: int) -> Groups:
     """The newest periods of every group, with the covariates that are known for the whole horizon."""
-    y = totals(panel, level, history)
+    hourly = panel.frequency.code == "H"
+    # Eight weeks of hours at least, as the season is a week: `history` is meant for days, weeks and months.
+    y = totals(panel, level, max(history, 8 * panel.frequency.season) if hourly else history)
     periods, count = len(panel.periods), y.shape[1]
-    days = np.asarray(panel.frequency.range(panel.periods[-count], count + horizon), dtype="datetime64[D]")
+    ahead = panel.frequency.range(panel.periods[-count], count + horizon)
+    days = np.asarray(ahead, dtype="datetime64[h]" if hourly else "datetime64[D]")
     known: dict[str, Vector] = {}
     known_ahead = [name for name, one in panel.known.items() if name not in APART and not is_calendar(name, one)]
     for name in known_ahead[:MOST_KNOWN]:

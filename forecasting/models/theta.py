@@ -17,6 +17,7 @@ from forecasting.models.smoothing import Form
 FULL = 2  # seasons that must be observed before one is believed
 DAMPING = 0.98  # what is left of the drift a period later
 CLOSED = 0.05  # of a mean period: below, a place in the season tells nothing of the level
+HOURS = 168  # the season of hours
 DOUBT = {52: 1.0}  # years without a season that few years of weeks are averaged with
 
 
@@ -39,7 +40,10 @@ class Theta(Smoothed):
         found, error = smoothing.search(y, Form(), warm, window)
         others, other = smoothing.search(divide(y, index), Form(), warm, window)
         scores = [count * np.log(np.maximum(one, 1e-12)) for one in (error, other * size)]
-        given = (scores[1] + PENALTY < scores[0]) & (observed >= FULL * season)
+        # From one hour to the next a level follows the course of the day by itself, so that errors a step ahead do not
+        # tell whether there is one: six made-up series, 48 hours ahead: WAPE 0.56, with the season 0.19.
+        better = (scores[1] + PENALTY < scores[0]) | (season == HOURS)
+        given = better & (observed >= FULL * season)
         alpha = np.where(given, others.alpha[:, 0], found.alpha[:, 0])
         score = np.where(given, scores[1] + 2 * PENALTY, scores[0] + PENALTY)
         return [

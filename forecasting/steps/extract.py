@@ -128,12 +128,12 @@ class _Before:
     def since(self, settings: Settings) -> date | None:
         """First day that is read: new ones, and those that are corrected late. None on the first night: everything.
 
-        Whole periods: what names a period by its first day may come after the period.
+        Whole periods where rows name one: what is dated by its first day may come after the period.
         """
         if self.cutoff is None:
             return None
-        first = pd.Timestamp(self.cutoff + timedelta(days=1 - settings.extract.correction_days))
-        return Frequency.parse(settings.panel.frequency).starts(pd.DatetimeIndex([first]))[0].date()
+        first = pd.DatetimeIndex([self.cutoff + timedelta(days=1 - settings.extract.correction_days)])
+        return sales_rows.read_from(settings, first)[0].date()
 
     def rows(self, settings: Settings, lake: Lake) -> pd.DataFrame | None:
         """Ready weeks, months or quarters that were taken in then; None where the sales are none."""

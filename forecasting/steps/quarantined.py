@@ -6,17 +6,19 @@ A night reads the days that may still be corrected again, so of each day the new
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import date
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from forecasting.data.convert import days, filled
+from forecasting.data.convert import days, filled, hours
 from forecasting.data.locate import Grid
 from forecasting.data.panel import Panel
 from forecasting.data.tables import QUALITY, QUARANTINE
 from forecasting.settings import Settings
+from forecasting.steps import sales_rows
 from forecasting.stores.lake import Lake
 from forecasting.stores.warehouse import Warehouse
 
@@ -39,9 +41,9 @@ def quarantined(settings: Settings, panel: Panel, since: date) -> tuple[Position
     found = found[~found["rule"].isin(_harmless(settings))].reset_index(drop=True)
     if found.empty:
         return nothing, nothing
-    rows = _parsed(found["content"])
+    rows = _parsed(found["content"], hours if panel.frequency.code == "H" else days)
     again = found["cutoff"] - pd.Timedelta(days=settings.extract.correction_days) + pd.Timedelta(days=1)
-    read_again = rows["ds"] >= panel.frequency.starts(pd.DatetimeIndex(again))  # as extract reads them
+    read_again = rows["ds"] >= sales_rows.read_from(settings, pd.DatetimeIndex(again))
     rows = rows[(~read_again | (found["cutoff"] == newest)) & rows["ds"].notna()]
     grid = Grid.of(panel.series, panel.periods, panel.frequency, 0)
     known = rows["item"].isin(grid.items) & (rows["store"].isin(grid.stores) if "store" in rows else True)
@@ -58,8 +60,8 @@ def _harmless(settings: Settings) -> set[str]:
     return {"return", "duplicate"} if settings.extract.sales.grain == "transactions" else {"return"}
 
 
-def _parsed(contents: pd.Series) -> pd.DataFrame:
+def _parsed(contents: pd.Series, dated: Callable[[pd.Series], pd.Series]) -> pd.DataFrame:
     """Columns item, ds and, where there are any, store; keys "" and days NaT where they cannot be read."""
     raw = pd.DataFrame([json.loads(content) for content in contents])
     found = {name: filled(raw[name]).astype("str") for name in ("item", "store") if name in raw}
-    return pd.DataFrame(found | {"ds": days(raw["ds"])})
+    return pd.DataFrame(found | {"ds": dated(raw["ds"])})

@@ -35,6 +35,11 @@ def named(settings: Settings) -> bool:
     return settings.extract.sales.grain == "periods" and Frequency(settings.panel.frequency).kind in ("W", "M", "Q")
 
 
+def read_from(settings: Settings, corrected: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    """First days that are read where days are corrected from these on: whole periods where a row names one."""
+    return Frequency(settings.panel.frequency).starts(corrected) if named(settings) else corrected
+
+
 def _labels(settings: Settings, raw: pd.DataFrame, history: pd.DataFrame | None) -> Labels | None:
     """How the rows name their periods; None where a period is a day or an hour, or rows are transactions."""
     if not named(settings):

@@ -42,6 +42,16 @@ def test_the_hour_that_comes_twice_may_be_there_twice_and_no_other() -> None:
     assert found.quarantined["rule"].tolist() == ["duplicate", "duplicate"]
 
 
+def test_quarters_of_an_hour_are_parts_of_it() -> None:
+    raw = pd.DataFrame({"item": "A", "ds": [f"2026-07-01 14:{minute}" for minute in ("00", "15", "30", "30", "59")]})
+    table = SalesTable(source="files", path="sales.csv", grain="periods")
+    known = Known(AUTUMN.date(), twice=pd.DatetimeIndex([]))
+    found = screen_sales(raw.assign(y=1.0), table, Screen(), known)
+    assert len(found.clean) == 3
+    assert (found.clean["ds"] == pd.Timestamp("2026-07-01 14:00")).all()
+    assert found.quarantined["row"].tolist() == [3, 4]  # the same quarter twice; the hour by its last minute
+
+
 def test_what_is_dated_by_day_holds_for_its_hours() -> None:
     frequency = Frequency.parse("H")
     series = pd.DataFrame({"item": ["A"], "store": ["N"]})
