@@ -148,6 +148,14 @@ class PanelSettings(Section):
     levels: tuple[str, ...] = Field((), description="attributes that the totals of interest are taken over")
     history: int | None = Field(None, ge=30, description="periods kept; not set = all")
     closed: Literal["auto", "never"] = Field("auto", description="auto: a store's day without a sale is unobserved")
+    missing_rows: Literal["auto", "zero", "unknown"] = Field(
+        "auto", description="what a missing row means; auto: unknown where the source writes its zeros as rows"
+    )
+    missing_periods: int | None = Field(
+        None,
+        ge=1,
+        description="periods of unknown missing rows after which a series ended; not set: D 28, W 8, M 3",
+    )
     discontinued_after: int | None = Field(None, ge=1, description="periods without a sale after which a series ended")
 
 

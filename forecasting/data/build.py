@@ -43,9 +43,9 @@ def build_panel(
     series = _series(tables, pairs.frame(), settings)
     periods = _periods(pairs.first, frequency, last, settings.panel.history)
     grid = Grid.of(series, periods, frequency, settings.panel.horizon)
-    y = demand(tables, settings, grid, scratch)
+    y, absence = demand(tables, settings, grid, scratch)
     ahead, past = covariates.build(tables, settings, grid, scratch)
-    panel = Panel(y, periods, series, frequency, snapshot, ahead, past, settings.panel.levels)
+    panel = Panel(y, periods, series, frequency, snapshot, ahead, past, settings.panel.levels, absence=absence)
     return replace(panel, totals=totals.compute(panel))
 
 

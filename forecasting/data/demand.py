@@ -13,7 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forecasting.data.blocks import Scratch, blocks, release
+from forecasting.data.delivery import NO_ROW, Deliveries, Gaps, counter, no_row
 from forecasting.data.locate import Grid
+from forecasting.data.observed import CLOSED, ENDED, NOT_BEGUN, NOT_DELIVERED, OUT_OF_STOCK, QUARANTINED, Codes
 from forecasting.data.panel import Matrix
 from forecasting.data.pieces import Tables, pieces, whole
 from forecasting.settings import Settings
@@ -28,45 +30,72 @@ Positions = NDArray[np.intp]
 class _Unseen:
     """What makes a cell unobserved.
 
-    started: (n_series,) first period on sale, n_periods for never. store: (n_series,) code of its store. closed:
-    (n_stores, n_periods). out: sorted flat positions of the cells without stock.
+    started: (n_series,) period of the first recorded quantity, n_periods for none. store: (n_series,) code of its
+    store. closed: (n_stores, n_periods). out, quarantined: sorted flat positions of the cells without stock, and of
+    those with a row of unknown quantity. gaps: where a missing row is unknown.
     """
 
     started: Positions
     store: Positions
     closed: Flags
     out: Positions
+    quarantined: Positions
+    gaps: Gaps | None
+
+    def codes(self, part: slice, block: Matrix) -> Codes:
+        """Codes of the cells of a block of series, (n, n_periods): see observed.py, also for which reason counts."""
+        found, periods = np.zeros(block.shape, dtype=np.uint8), block.shape[1]
+        ended = None
+        if self.gaps is not None:
+            missing, ended = self.gaps.find(no_row(block), part)
+            found[missing] = NOT_DELIVERED
+        _mark(found, self.out, part.start * periods, OUT_OF_STOCK)
+        found[self.closed[self.store[part]]] = CLOSED
+        if ended is not None:
+            found[ended] = ENDED
+        found[np.arange(periods) < self.started[part, None]] = NOT_BEGUN
+        _mark(found, self.quarantined, part.start * periods, QUARANTINED)
+        return found
 
 
-def demand(tables: Tables, settings: Settings, grid: Grid, scratch: Scratch) -> Matrix:
-    """(n_series, n_periods) sums of units; 0 where nothing was sold, NaN where nothing could be seen.
+def _mark(codes: Codes, cells: Positions, start: int, code: int) -> None:
+    """Set the code at these sorted flat positions of the panel, of which the block of codes begins at `start`."""
+    first, last = np.searchsorted(cells, [start, start + codes.size])
+    codes.reshape(-1)[cells[first:last] - start] = code
 
-    NaN: before a series' first sale, on days on which its store was closed, and in periods without stock.
+
+def demand(tables: Tables, settings: Settings, grid: Grid, scratch: Scratch) -> tuple[Matrix, Codes]:
+    """(n_series, n_periods) sums of units, 0 where nothing was sold, NaN where nothing could be seen; and why not.
+
+    The second are codes of observed.py, of the same shape, 0 exactly where the first is finite.
     """
     by_period, earlier = _by_period(tables, grid, scratch)
     unseen = _unseen(tables, settings, grid, by_period, earlier)
     count, periods = len(grid.series), len(grid.periods)
-    y = scratch.array((count, periods))
+    y, absence = scratch.array((count, periods)), scratch.codes((count, periods))
     for part in blocks(count):
         block = by_period[:, part].T.copy()
-        block[np.arange(periods) < unseen.started[part, None]] = np.nan
-        block[unseen.closed[unseen.store[part]]] = np.nan
-        first, last = np.searchsorted(unseen.out, [part.start * periods, part.stop * periods])
-        block.reshape(-1)[unseen.out[first:last] - part.start * periods] = np.nan
-        y[part] = block
-        release(by_period, y)
-    return y
+        codes = unseen.codes(part, block)
+        block += np.float32(0)  # NO_ROW becomes an ordinary 0
+        block[codes > 0] = np.nan
+        y[part], absence[part] = block, codes
+        release(by_period, y, absence)
+    return y, absence
 
 
 def _by_period(tables: Tables, grid: Grid, scratch: Scratch) -> tuple[Matrix, Flags]:
-    """(n_periods, n_series) sums, and (n_series,) whether a series sold before the panel begins."""
+    """(n_periods, n_series) sums, and (2, n_series) whether a series has a sale, and a row, before the panel begins.
+
+    A sum is NO_ROW where no row lies in the cell, and NaN where the quantity of one is not known.
+    """
     shape = (len(grid.periods), len(grid.series))
-    sums, earlier = scratch.array(shape), np.zeros(shape[1], dtype=bool)
+    sums, earlier = scratch.array(shape, float(NO_ROW)), np.zeros((2, shape[1]), dtype=bool)
     flat = sums.reshape(-1)
     for piece in pieces(tables["sales"]):
         rows, columns, taken = grid.cells(piece)
-        units = piece["y"].to_numpy(dtype=np.float32)[taken]
-        earlier[rows[(columns < 0) & (units > 0)]] = True
+        units = piece["y"].to_numpy(dtype=np.float32)[taken] + np.float32(0)  # a source's own -0 is a row
+        before = columns < 0
+        earlier[0, rows[before & (units > 0)]] = earlier[1, rows[before & np.isfinite(units)]] = True
         inside = (columns >= 0) & (columns < shape[0])
         if not inside.all():
             rows, columns, units = rows[inside], columns[inside], units[inside]
@@ -77,23 +106,61 @@ def _by_period(tables: Tables, grid: Grid, scratch: Scratch) -> tuple[Matrix, Fl
 
 def _unseen(tables: Tables, settings: Settings, grid: Grid, by_period: Matrix, earlier: Flags) -> _Unseen:
     store, names = pd.factorize(grid.series["store"])
-    periods = len(by_period)
-    started = np.where(earlier, 0, periods)
+    store, periods = np.asarray(store, dtype=np.intp), len(by_period)
+    rows = _rows(by_period, earlier, counter(settings, store, periods, grid.frequency))
     sold = np.zeros((len(names), periods))
     for period, units in enumerate(by_period):
-        started[(units > 0) & (started > period)] = period
-        sold[:, period] = np.bincount(store, weights=np.where(started <= period, units, 0), minlength=len(names))
+        sold[:, period] = np.bincount(store, weights=units, minlength=len(names))
         if period % 64 == 0:
             release(by_period)
+    # A store that has a row of unknown quantity was open.
+    np.add.at(sold, (store[rows.quarantined // periods], rows.quarantined % periods), 1)
     closed = np.zeros(sold.shape, dtype=bool)
     if settings.panel.closed == "auto" and grid.frequency.code == "D":
         opened = np.full(len(names), periods)
-        np.minimum.at(opened, store, started)
+        np.minimum.at(opened, store, rows.sold)
         closed = _closed(sold, opened)
     out = np.empty(0, dtype=np.intp)
     if len(stock := whole(tables, "stock")):
         out = out_of_stock(stock, grid, daily=settings.extract.sales.grain == "transactions")
-    return _Unseen(started, np.asarray(store, dtype=np.intp), closed, out)
+    longest = settings.panel.missing_periods or grid.frequency.longest_gap
+    gaps = rows.deliveries.gaps(settings.panel.missing_rows, longest) if rows.deliveries else None
+    return _Unseen(rows.recorded, store, closed, out, rows.quarantined, gaps)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """What one reading of the sums by period shows.
+
+    sold, recorded: (n_series,) period of the first sale, and of the first row with a known quantity; n_periods for
+    none. quarantined: sorted flat positions, series by periods, of the cells with a row of unknown quantity.
+    """
+
+    sold: Positions
+    recorded: Positions
+    quarantined: Positions
+    deliveries: Deliveries | None
+
+
+def _rows(by_period: Matrix, earlier: Flags, deliveries: Deliveries | None) -> _Rows:
+    """Look through the sums by period; those of unknown quantity become 0 in them."""
+    periods = len(by_period)
+    sold, recorded = (np.where(one, 0, periods) for one in earlier)
+    found: list[Positions] = []
+    for period, units in enumerate(by_period):
+        unknown = np.isnan(units)
+        if unknown.any():
+            found.append(np.flatnonzero(unknown) * periods + period)
+            units[unknown] = 0
+        there = ~no_row(units)
+        sold[(units > 0) & (sold > period)] = period
+        recorded[there & ~unknown & (recorded > period)] = period
+        if deliveries is not None:
+            deliveries.add(period, there, int(np.count_nonzero(there & ~unknown & (units == 0))))
+        if period % 64 == 0:
+            release(by_period)
+    quarantined = np.sort(np.concatenate(found)) if found else np.empty(0, dtype=np.intp)
+    return _Rows(sold, recorded, quarantined, deliveries)
 
 
 def _closed(sold: NDArray[np.float64], opened: Positions) -> Flags:

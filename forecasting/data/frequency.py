@@ -36,6 +36,11 @@ class Frequency:
         return {"D": 7, "W": 52, "M": 12}[self.code[0]]
 
     @property
+    def longest_gap(self) -> int:
+        """Periods without a row after which a series has ended, where a missing row does not mean zero."""
+        return {"D": 28, "W": 8, "M": 3}[self.code[0]]
+
+    @property
     def _numpy(self) -> str:
         return "M" if self.code == "M" else "D"
 

@@ -24,13 +24,15 @@ Matrix = NDArray[np.float32]
 class Panel:
     """Series by periods, dense.
 
-    y: (n_series, n_periods) units sold; NaN = unobserved (not yet on sale, closed, out of stock).
+    y: (n_series, n_periods) units sold; NaN = unobserved.
     periods: (n_periods,) first days, regular; the last one ends at the cutoff.
     series: n_series rows, `unique_id` and attributes (text); row i belongs to y[i].
     known: covariates known ahead, each (n_series | 1, n_periods + horizon).
     past: signals known only afterwards, each (n_series | 1, n_periods): for features at or before a cutoff only.
     levels: attributes in `series` that totals of interest are taken over.
     totals: sums of the total and the levels by period, by level name, where they were kept (see data/totals.py).
+    absence: (n_series, n_periods) why each cell was not observed, a code of data/observed.py; 0 exactly where y is
+        finite. None in a panel that an older version wrote.
     """
 
     y: Matrix
@@ -42,6 +44,7 @@ class Panel:
     past: Mapping[str, Matrix] = field(default_factory=dict)
     levels: tuple[str, ...] = ()
     totals: Mapping[str, Totals] = field(default_factory=dict)
+    absence: NDArray[np.uint8] | None = None
 
     @property
     def cutoff(self) -> date:
@@ -84,6 +87,7 @@ class Panel:
             known={name: values[:, : values.shape[1] - cut] for name, values in self.known.items()},
             past={name: values[:, :periods] for name, values in self.past.items()},
             totals={name: one.first(periods) for name, one in self.totals.items()},
+            absence=None if self.absence is None else self.absence[:, :periods],
         )
 
     def after(self, cutoff: date, horizon: int) -> Matrix:
@@ -103,4 +107,5 @@ class Panel:
             known={name: values if len(values) == 1 else values[rows] for name, values in self.known.items()},
             past={name: values if len(values) == 1 else values[rows] for name, values in self.past.items()},
             totals={},
+            absence=None if self.absence is None else self.absence[rows],
         )

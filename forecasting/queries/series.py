@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,15 +11,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from forecasting.data.demand import out_of_stock
-from forecasting.data.locate import Grid
+from forecasting.data.observed import OBSERVED, OUT_OF_STOCK, REASONS
 from forecasting.data.panel import Panel
 from forecasting.data.tables import EXPLANATIONS, FORECAST_LEVELS, FORECASTS, LOST_DEMAND, SERIES_SCORES
-from forecasting.errors import StoreError
 from forecasting.evaluation.scores import BUCKETS
 from forecasting.queries.store import Catalogue, Store, Vintage
 
-log = logging.getLogger(__name__)
 CLASSES = ("demand_class", "volume_class")
 SORTS = ("unique_id", "units", "wape", "bias", "value_added")
 LONG_AGO = {"D": 182, "W": 104, "M": 48}  # periods of history that a chart begins with
@@ -111,9 +107,11 @@ def _history(store: Store, panel: Panel | None, level: str, name: str, row: int)
     for covariate in ("price", "promotion"):
         values = known.get(covariate)
         frame[covariate] = np.nan if values is None else np.asarray(values[:length], dtype=float)
-    frame["out"] = False
-    if level == "series":
-        frame["out"] = frame["ds"].isin(_out_of_stock(store, panel, row))
+    frame["out"], frame["absence"] = False, ""
+    if level == "series" and panel.absence is not None:
+        codes = np.concatenate([panel.absence[row], np.full(horizon, OBSERVED, dtype=np.uint8)])
+        frame["out"] = codes == OUT_OF_STOCK
+        frame["absence"] = ["" if code == OBSERVED else REASONS[code] for code in codes.tolist()]
     return frame
 
 
@@ -127,22 +125,6 @@ def _values(panel: Panel, level: str, name: str, row: int) -> tuple[NDArray[Any]
         return np.full(len(panel.periods), np.nan), {}
     at = np.flatnonzero(totals.level.labels == name)
     return np.asarray(totals.units[at[0]]), {"price": totals.means["price"][at[0]]} if "price" in totals.means else {}
-
-
-def _out_of_stock(store: Store, panel: Panel, row: int) -> pd.DatetimeIndex:
-    """Periods of a series in which nothing could be bought, by the stock table of its snapshot."""
-    about = panel.series.iloc[[row]].reset_index(drop=True)
-    among = {key: [str(about[key].iloc[0])] for key in ("item", "store")}
-    try:
-        found = list(store.lake.pieces(panel.snapshot, "stock", **among))
-    except StoreError as error:  # removed by retention since: the chart goes without its marks
-        log.warning("Days without stock are not shown: %s", error)
-        return panel.periods[:0]
-    if not found:
-        return panel.periods[:0]
-    grid = Grid.of(about, panel.periods, panel.frequency, 0)
-    daily = store.settings.extract.sales.grain == "transactions"
-    return panel.periods[out_of_stock(pd.concat(found), grid, daily)]
 
 
 def by_lead(found: One) -> list[dict[str, Any]]:

@@ -72,7 +72,8 @@ def extract(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -
         night = _Night()
         _read_others(settings, cutoff, night, lake, tell)
         sales, read = _read_sales(settings, night, Known(cutoff, *_keys(night), newest), since)
-        tell(f"sales: {read:,} rows read, {len(sales):,} days of series clean")
+        lost = int(sales["y"].isna().sum())
+        tell(f"sales: {read:,} rows read, {len(sales) - lost:,} days of series clean, {lost:,} unknown (quarantined)")
         night.reports += _known_before(settings, lake, sales, since, before)
         broken = _broken(night)
         if broken:
@@ -136,7 +137,17 @@ def _read_sales(settings: Settings, night: _Night, known: Known, since: date | N
     del raw
     report = gates(screened, table, settings.panel.frequency, rules, known)
     clean = night.take("sales", Screened(screened.clean, screened.quarantined, pd.concat([screened.report, report])))
-    return canonical.daily(clean, table), read
+    return canonical.daily(clean, table, _placed(screened.unknown, since, known.cutoff)), read
+
+
+def _placed(unknown: pd.DataFrame | None, since: date | None, cutoff: date) -> pd.DataFrame | None:
+    """Cells of unknown quantity within the days that this night commits."""
+    if unknown is None:
+        return None
+    inside = unknown["ds"] <= pd.Timestamp(cutoff)
+    if since is not None:
+        inside &= unknown["ds"] >= pd.Timestamp(since)
+    return unknown[inside]
 
 
 def _read_others(settings: Settings, cutoff: date, night: _Night, lake: Lake, tell: Tell) -> None:
@@ -208,7 +219,7 @@ def _known_before(
     """QUALITY of the days that were read before too, up to the last night's cutoff."""
     if before is None or since is None or since > before:
         return []
-    read = int((sales["ds"] <= pd.Timestamp(before)).sum())
+    read = int(((sales["ds"] <= pd.Timestamp(before)) & sales["y"].notna()).sum())
     return [shrunk(read, lake.count(lake.snapshot(before).id, since, before), since, before, settings.screen)]
 
 
