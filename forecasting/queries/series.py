@@ -77,7 +77,8 @@ class One:
 def one(store: Store, vintage: Vintage, level: str, name: str) -> One | None:
     """Everything for its page; None where the vintage has no such series or total.
 
-    history: ds, y (NaN = not observed), price, promotion, out (out of stock), over the whole panel and the horizon.
+    history: ds, y (NaN = not observed), price, promotion, out (out of stock), absence (why it was not observed, ""
+    where it was), over the whole panel and the horizon.
     """
     catalogue = store.catalogue(vintage)
     if level == "series" and name not in catalogue.row:
@@ -98,7 +99,9 @@ def one(store: Store, vintage: Vintage, level: str, name: str) -> One | None:
 
 def _history(store: Store, panel: Panel | None, level: str, name: str, row: int) -> pd.DataFrame:
     if panel is None:
-        return pd.DataFrame({"ds": pd.DatetimeIndex([]), "y": [], "price": [], "promotion": [], "out": []})
+        return pd.DataFrame(
+            {"ds": pd.DatetimeIndex([]), "y": [], "price": [], "promotion": [], "out": [], "absence": []}
+        )
     horizon = store.settings.panel.horizon
     length = len(panel.periods) + horizon
     frame = pd.DataFrame({"ds": store.frequency.range(panel.periods[0], length)})
@@ -175,12 +178,13 @@ def reasons(store: Store, vintage: Vintage, name: str) -> pd.DataFrame:
 def chart(vintage: Vintage, found: One, frequency: str, plan: pd.DataFrame) -> dict[str, Any]:
     """Columns for a chart, by period: ds (days as text), y, mean, p05..p95, out, promotion, price, past vintages, plan.
 
-    plan: rows of OVERRIDDEN of this series or total.
+    absence: places of the periods that were not observed, by reason (data/observed.py). plan: rows of
+    OVERRIDDEN of this series or total.
     """
     history = found.history
     recent = LONG_AGO[frequency[0]]
     if found.history.empty:
-        history = found.forecasts[["ds"]].assign(y=np.nan, price=np.nan, promotion=np.nan, out=False)
+        history = found.forecasts[["ds"]].assign(y=np.nan, price=np.nan, promotion=np.nan, out=False, absence="")
     start = max(0, len(history) - len(found.forecasts) - 4 * recent)
     history = history.iloc[start:].set_index("ds")
     mine = found.forecasts.set_index("ds").reindex(history.index)
@@ -194,6 +198,10 @@ def chart(vintage: Vintage, found: One, frequency: str, plan: pd.DataFrame) -> d
         "y": _list(history["y"]),
         **{name: _list(mine[name]) for name in ("mean", "p05", "p25", "p75", "p95")},
         "out": [int(at) for at in np.flatnonzero(history["out"])],
+        "absence": {
+            why: [int(at) for at in np.flatnonzero(history["absence"] == why)]
+            for why in sorted(set(history["absence"]) - {""})
+        },
         "promotion": [int(at) for at in np.flatnonzero(history["promotion"].fillna(0) > 0)],
         "price": _list(history["price"]) if history["price"].notna().any() else [],
         "past": past,
