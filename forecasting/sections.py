@@ -187,6 +187,14 @@ class PanelSettings(Section):
         "auto", description="auto: a day on which it is improbable that nothing was sold is unobserved (days only)"
     )
     closed_periods: Count = Field(28, description="days that a closure may last; then the store or series has ended")
+    missing_rows: Literal["auto", "zero", "unknown"] = Field(
+        "auto", description="what a missing row means; auto: unknown where the source writes its zeros as rows"
+    )
+    missing_periods: int | None = Field(
+        None,
+        ge=1,
+        description="periods of unknown missing rows after which a series ended; not set: D 28, W 8, M 3",
+    )
     discontinued_after: int | None = Field(None, ge=1, description="periods without a sale after which a series ended")
 
 

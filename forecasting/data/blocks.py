@@ -32,14 +32,21 @@ class Scratch:
 
     def array(self, shape: tuple[int, int], fill: float = 0.0) -> NDArray[np.float32]:
         """A float32 matrix of one value. Raises OSError where the folder has no room for it."""
+        return self._made(shape, np.float32(fill), np.float32)
+
+    def codes(self, shape: tuple[int, int]) -> NDArray[np.uint8]:
+        """A uint8 matrix of zeros. Raises OSError where the folder has no room for it."""
+        return self._made(shape, np.uint8(0), np.uint8)
+
+    def _made(self, shape: tuple[int, int], fill: Any, dtype: Any) -> NDArray[Any]:
         if self.folder is None:
-            return np.full(shape, fill, dtype=np.float32)
+            return np.full(shape, fill, dtype=dtype)
         place = self.folder / f"{uuid.uuid4().hex}.npy"
-        made: NDArray[np.float32] = np.lib.format.open_memmap(place, mode="w+", dtype=np.float32, shape=shape)
+        made: NDArray[Any] = np.lib.format.open_memmap(place, mode="w+", dtype=dtype, shape=shape)
         # Asked for now, a full disk is an error; a mapped page that finds no room later kills the process.
         with place.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, place.stat().st_size)
-        if fill != 0:  # a new file is zeros
+        if fill != 0 or np.signbit(fill):  # a new file is zeros, but not negative ones
             for part in blocks(len(made), 64):
                 made[part] = fill
                 release(made)

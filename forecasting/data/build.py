@@ -44,14 +44,14 @@ def build_panel(
     series = _series(tables, pairs.frame(), settings)
     periods = _periods(pairs.first, frequency, last, settings.panel.history)
     grid = Grid.of(series, periods, frequency, settings.panel.horizon)
-    y, closures = demand(tables, settings, grid, scratch)
+    y, absence, closures = demand(tables, settings, grid, scratch)
     events = covariates.events(whole(tables, "events"), settings, grid) if "events" in tables else None
     ahead, past = covariates.build(tables, settings, grid, scratch, events)
     if settings.panel.closed == "auto" and frequency.code == "D":
         calendar = closing_days.calendar(closures, y, grid, whole(tables, "events"))
         ahead.setdefault(closing_days.NAME, cast("Matrix", calendar))  # a signal of that name is the user's own
     panel = Panel(y, periods, series, frequency, snapshot, ahead, past, settings.panel.levels)
-    panel = replace(panel, ended=closures.ended, events=events)
+    panel = replace(panel, ended=closures.ended, events=events, absence=absence)
     return replace(panel, totals=totals.compute(panel))
 
 

@@ -4,21 +4,45 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import union_categoricals
 
 from forecasting.data.convert import days, numbers
 from forecasting.sections import SalesTable, SignalTable
 
+KEY = ["item", "store", "ds"]
+TEXTS = {"item": "str", "store": "str"}
 
-def daily(lines: pd.DataFrame, table: SalesTable) -> pd.DataFrame:
+
+def daily(lines: pd.DataFrame, table: SalesTable, unknown: pd.DataFrame | None = None) -> pd.DataFrame:
     """Clean lines to one row an item, store and day, `y` in units; ready periods stay as they are.
 
-    Returns are negative lines: they lessen their own day, and a day never falls below zero.
+    Returns are negative lines: they lessen their own day, and a day never falls below zero. unknown: item, store, ds of
+    quarantined rows: `y` is NaN there. One lost line makes its whole day unknown; of a ready period that is
+    there twice, the row that can be read counts.
     """
     rows = lines[["item", "store", "ds", "y"]]
     if table.grain == "periods":
-        return rows.assign(y=rows["y"].astype("float32"))
-    summed = rows.groupby(["item", "store", "ds"], observed=True, sort=False)["y"].sum().reset_index()
-    return summed.assign(y=summed["y"].clip(lower=0).astype("float32"))
+        found = rows.assign(y=rows["y"].astype("float32"))
+    else:
+        summed = rows.groupby(KEY, observed=True, sort=False)["y"].sum().reset_index()
+        found = summed.assign(y=summed["y"].clip(lower=0).astype("float32"))
+    if unknown is None or unknown.empty:
+        return found
+    near = np.flatnonzero(np.logical_and.reduce([found[name].isin(unknown[name]) for name in KEY]))  # few of millions
+    lost, known = (pd.MultiIndex.from_frame(frame[KEY].astype(TEXTS)) for frame in (unknown, found.iloc[near]))
+    if table.grain == "transactions":
+        y = found["y"].to_numpy(copy=True)
+        y[near[known.isin(lost)]] = np.nan
+        found = found.assign(y=y)
+    added = unknown.loc[~lost.isin(known), KEY].assign(y=np.float32(np.nan))
+    return pd.DataFrame({name: _below(found[name], added[name]) for name in found})
+
+
+def _below(one: pd.Series, other: pd.Series) -> pd.Series:
+    """One column below the other; categories stay categories: text of millions of rows takes ten times the memory."""
+    if isinstance(one.dtype, pd.CategoricalDtype) and isinstance(other.dtype, pd.CategoricalDtype):
+        return pd.Series(union_categoricals([one, other]))
+    return pd.concat([one, other], ignore_index=True)
 
 
 def promotions(raw: pd.DataFrame, last: pd.Timestamp) -> pd.DataFrame:

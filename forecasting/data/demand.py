@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from forecasting.data.blocks import Scratch, blocks, release
 from forecasting.data.closures import Closures, Sold, find
+from forecasting.data.delivery import NO_ROW, Deliveries, Gaps, counter, no_row
 from forecasting.data.hours import left_out
 from forecasting.data.locate import Grid
+from forecasting.data.observed import CLOSED, ENDED, NOT_BEGUN, NOT_DELIVERED, OUT_OF_STOCK, QUARANTINED, Codes
 from forecasting.data.panel import Matrix
 from forecasting.data.pieces import Tables, pieces, whole
 from forecasting.settings import Settings
@@ -28,47 +30,72 @@ Positions = NDArray[np.intp]
 class _Unseen:
     """What makes a cell unobserved.
 
-    started: (n_series,) first period on sale, n_periods for never. closures: see closures.py. out: sorted flat
-    positions of the cells without stock.
+    started: (n_series,) period of the first recorded quantity, n_periods for none. closures: see closures.py. out,
+    quarantined: sorted flat positions of the cells without stock, and of those with a row of unknown quantity. gaps:
+    where a missing row is unknown. skipped: (n_periods,) hours that the clock leaves out.
     """
 
     started: Positions
     closures: Closures
     out: Positions
+    quarantined: Positions
+    gaps: Gaps | None
+    skipped: Flags
+
+    def codes(self, part: slice, block: Matrix) -> Codes:
+        """Codes of the cells of a block of series, (n, n_periods): see observed.py, also for which reason counts."""
+        found, periods = np.zeros(block.shape, dtype=np.uint8), block.shape[1]
+        ended = None
+        if self.gaps is not None:
+            missing, ended = self.gaps.find(no_row(block), part)
+            found[missing] = NOT_DELIVERED
+        _mark(found, self.out, part.start * periods, OUT_OF_STOCK)
+        found[self.closures.closed(part) | self.skipped] = CLOSED
+        over = self.closures.over(part)
+        found[over if ended is None else over | ended] = ENDED
+        found[np.arange(periods) < self.started[part, None]] = NOT_BEGUN
+        _mark(found, self.quarantined, part.start * periods, QUARANTINED)
+        return found
 
 
-def demand(tables: Tables, settings: Settings, grid: Grid, scratch: Scratch) -> tuple[Matrix, Closures]:
-    """(n_series, n_periods) sums of units; 0 where nothing was sold, NaN where nothing could be seen. And the closures.
+def _mark(codes: Codes, cells: Positions, start: int, code: int) -> None:
+    """Set the code at these sorted flat positions of the panel, of which the block of codes begins at `start`."""
+    first, last = np.searchsorted(cells, [start, start + codes.size])
+    codes.reshape(-1)[cells[first:last] - start] = code
 
-    NaN: before a series' first sale, on days on which it was closed, and in periods without stock.
+
+def demand(tables: Tables, settings: Settings, grid: Grid, scratch: Scratch) -> tuple[Matrix, Codes, Closures]:
+    """(n_series, n_periods) sums of units, 0 where nothing was sold, NaN where nothing could be seen; and why not.
+
+    The second are codes of observed.py, of the same shape, 0 exactly where the first is finite. The third: closures.
     """
     by_period, earlier = _by_period(tables, grid, scratch)
     unseen = _unseen(tables, settings, grid, by_period, earlier)
     count, periods = len(grid.series), len(grid.periods)
-    gaps = left_out(grid.periods, settings.extract.timezone) if grid.frequency.code == "H" else None
-    y = scratch.array((count, periods))
+    y, absence = scratch.array((count, periods)), scratch.codes((count, periods))
     for part in blocks(count):
         block = by_period[:, part].T.copy()
-        block[np.arange(periods) < unseen.started[part, None]] = np.nan
-        block[unseen.closures.closed(part) | unseen.closures.over(part)] = np.nan
-        first, last = np.searchsorted(unseen.out, [part.start * periods, part.stop * periods])
-        if gaps is not None:
-            block[:, gaps] = np.nan
-        block.reshape(-1)[unseen.out[first:last] - part.start * periods] = np.nan
-        y[part] = block
-        release(by_period, y)
-    return y, unseen.closures
+        codes = unseen.codes(part, block)
+        block += np.float32(0)  # NO_ROW becomes an ordinary 0
+        block[codes > 0] = np.nan
+        y[part], absence[part] = block, codes
+        release(by_period, y, absence)
+    return y, absence, unseen.closures
 
 
 def _by_period(tables: Tables, grid: Grid, scratch: Scratch) -> tuple[Matrix, Flags]:
-    """(n_periods, n_series) sums, and (n_series,) whether a series sold before the panel begins."""
+    """(n_periods, n_series) sums, and (2, n_series) whether a series has a sale, and a row, before the panel begins.
+
+    A sum is NO_ROW where no row lies in the cell, and NaN where the quantity of one is not known.
+    """
     shape = (len(grid.periods), len(grid.series))
-    sums, earlier = scratch.array(shape), np.zeros(shape[1], dtype=bool)
+    sums, earlier = scratch.array(shape, float(NO_ROW)), np.zeros((2, shape[1]), dtype=bool)
     flat = sums.reshape(-1)
     for piece in pieces(tables["sales"]):
         rows, columns, taken = grid.cells(piece)
-        units = piece["y"].to_numpy(dtype=np.float32)[taken]
-        earlier[rows[(columns < 0) & (units > 0)]] = True
+        units = piece["y"].to_numpy(dtype=np.float32)[taken] + np.float32(0)  # a source's own -0 is a row
+        before = columns < 0
+        earlier[0, rows[before & (units > 0)]] = earlier[1, rows[before & np.isfinite(units)]] = True
         inside = (columns >= 0) & (columns < shape[0])
         if not inside.all():
             rows, columns, units = rows[inside], columns[inside], units[inside]
@@ -78,20 +105,57 @@ def _by_period(tables: Tables, grid: Grid, scratch: Scratch) -> tuple[Matrix, Fl
 
 
 def _unseen(tables: Tables, settings: Settings, grid: Grid, by_period: Matrix, earlier: Flags) -> _Unseen:
-    periods = len(by_period)
-    started = np.where(earlier, 0, periods)
-    for period, units in enumerate(by_period):
-        started[(units > 0) & (started > period)] = period
-        if period % 64 == 0:
-            release(by_period)
+    store = np.asarray(pd.factorize(grid.series["store"])[0], dtype=np.intp)
+    periods, skipped = len(by_period), np.zeros(len(by_period), dtype=bool)
+    rows = _rows(by_period, earlier, counter(settings, store, periods, grid.frequency))
     out = np.empty(0, dtype=np.intp)
     if len(stock := whole(tables, "stock")):
         out = out_of_stock(stock, grid, daily=settings.extract.sales.grain == "transactions")
-    closures = Closures.none(len(started), periods)
+    closures = Closures.none(len(store), periods)
     if settings.panel.closed == "auto" and grid.frequency.code == "D":
-        sold = Sold(by_period, started, grid.series["store"], hidden=out)
-        closures = find(sold, settings.panel.closed_periods)
-    return _Unseen(started, closures, out)
+        # A series with a row of unknown quantity was open, and what it sold cannot be compared.
+        hidden = np.union1d(out, rows.quarantined)
+        closures = find(Sold(by_period, rows.sold, grid.series["store"], hidden), settings.panel.closed_periods)
+    if grid.frequency.code == "H":
+        skipped[left_out(grid.periods, settings.extract.timezone)] = True
+    longest = settings.panel.missing_periods or grid.frequency.longest_gap
+    gaps = rows.deliveries.gaps(settings.panel.missing_rows, longest) if rows.deliveries else None
+    return _Unseen(rows.recorded, closures, out, rows.quarantined, gaps, skipped)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Periods with rows, from one reading of the sums by period.
+
+    sold, recorded: (n_series,) period of the first sale, and of the first row with a known quantity; n_periods for
+    none. quarantined: sorted flat positions, series by periods, of the cells with a row of unknown quantity.
+    """
+
+    sold: Positions
+    recorded: Positions
+    quarantined: Positions
+    deliveries: Deliveries | None
+
+
+def _rows(by_period: Matrix, earlier: Flags, deliveries: Deliveries | None) -> _Rows:
+    """Look through the sums by period; those of unknown quantity become 0 in them."""
+    periods = len(by_period)
+    sold, recorded = (np.where(one, 0, periods) for one in earlier)
+    found: list[Positions] = []
+    for period, units in enumerate(by_period):
+        unknown = np.isnan(units)
+        if unknown.any():
+            found.append(np.flatnonzero(unknown) * periods + period)
+            units[unknown] = 0
+        there = ~no_row(units)
+        sold[(units > 0) & (sold > period)] = period
+        recorded[there & ~unknown & (recorded > period)] = period
+        if deliveries is not None:
+            deliveries.add(period, there, int(np.count_nonzero(there & ~unknown & (units == 0))))
+        if period % 64 == 0:
+            release(by_period)
+    quarantined = np.sort(np.concatenate(found)) if found else np.empty(0, dtype=np.intp)
+    return _Rows(sold, recorded, quarantined, deliveries)
 
 
 def out_of_stock(stock: pd.DataFrame, grid: Grid, daily: bool) -> Positions:

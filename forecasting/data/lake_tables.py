@@ -15,7 +15,7 @@ SALES = Table(
         "item": _ITEM,
         "store": _STORE,
         "ds": _DATE,
-        "y": Column("number", "units sold, returns by policy", "units a day"),
+        "y": Column("number", "units sold, returns by policy; empty: a row is in quarantine", "units a day", null=True),
     },
     key=("item", "store", "ds"),
 )

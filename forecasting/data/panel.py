@@ -25,7 +25,7 @@ Matrix = NDArray[np.float32]
 class Panel:
     """Series by periods, dense.
 
-    y: (n_series, n_periods) units sold; NaN = unobserved (not yet on sale, closed, out of stock).
+    y: (n_series, n_periods) units sold; NaN = unobserved.
     periods: (n_periods,) first days, regular; the last one ends at the cutoff.
     series: n_series rows, `unique_id` and attributes (text); row i belongs to y[i].
     known: covariates known ahead, each (n_series | 1, n_periods + horizon).
@@ -35,6 +35,8 @@ class Panel:
     ended: (k, 4) row, period of the last sale, first period, period after the last one: where a series was closed for
         longer than `panel.closed_periods`, sorted by row and period (see data/closures.py). Its y is NaN there.
     events: named days, by the calendar of each series; None where no calendar is declared.
+    absence: (n_series, n_periods) why each cell was not observed, a code of data/observed.py; 0 exactly where y is
+        finite. None in a panel that an older version wrote.
     """
 
     y: Matrix
@@ -48,6 +50,7 @@ class Panel:
     totals: Mapping[str, Totals] = field(default_factory=dict)
     ended: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 4), dtype=np.int64))
     events: Events | None = None
+    absence: NDArray[np.uint8] | None = None
 
     @property
     def cutoff(self) -> date:
@@ -92,6 +95,7 @@ class Panel:
             totals={name: one.first(periods) for name, one in self.totals.items()},
             ended=np.minimum(self.ended, [len(self.y), periods, periods, periods])[self.ended[:, 2] < periods],
             events=None if self.events is None else self.events.first(periods),
+            absence=None if self.absence is None else self.absence[:, :periods],
         )
 
     def after(self, cutoff: date, horizon: int) -> Matrix:
@@ -113,6 +117,7 @@ class Panel:
             totals={},
             ended=_of_rows(self.ended, rows),
             events=None if self.events is None else self.events.take(rows),
+            absence=None if self.absence is None else self.absence[rows],
         )
 
     def ended_now(self) -> NDArray[np.int64]:

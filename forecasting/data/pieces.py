@@ -28,7 +28,10 @@ def whole(tables: Tables, name: str) -> pd.DataFrame:
 
 
 class Pairs:
-    """The distinct items and stores of the rows seen so far, and the first day. Each piece has its own categories."""
+    """The distinct items and stores of the rows seen so far, and the first day on which a quantity is known.
+
+    Each piece has its own categories.
+    """
 
     def __init__(self) -> None:
         self.first: pd.Timestamp | None = None
@@ -36,11 +39,13 @@ class Pairs:
         self._found: NDArray[np.int64] = np.empty(0, dtype=np.int64)
 
     def add(self, rows: pd.DataFrame) -> None:
-        """Look at one piece: columns item, store, ds."""
+        """Look at one piece: columns item, store, ds and, where some may be unknown (NaN), y."""
         if rows.empty:
             return
-        first = rows["ds"].min()
-        self.first = first if self.first is None else min(self.first, first)
+        known = rows.loc[rows["y"].notna(), "ds"] if "y" in rows else rows["ds"]
+        if len(known):  # a row whose quantity is not known does not make the panel longer
+            first = known.min()
+            self.first = first if self.first is None else min(self.first, first)
         items, stores = (pd.factorize(rows[name]) for name in ("item", "store"))
         item, store = (
             np.array([names.setdefault(str(name), len(names)) for name in found], dtype=np.int64)

@@ -22,6 +22,7 @@ from forecasting.data.sieve import Mask, Reasons, Rows, Screened, Sieve, say, sh
 from forecasting.sections import SalesTable, Screen
 
 USUAL_DAYS = 28
+LOST = ("missing_key", "type", "range")  # rules by which the quantity of a row is lost
 LINES = 20  # different lines of a day from which on it is no chance that each is there twice
 
 
@@ -67,7 +68,8 @@ def screen_sales(raw: pd.DataFrame, table: SalesTable, rules: Screen, known: Kno
     """Row rules of the sales; `raw` holds item, ds, y and optionally store, price, line.
 
     In this order: missing_key, type, future, return, range, not_a_product, unknown_item, unknown_store,
-    delivered_again, duplicate.
+    delivered_again, duplicate. The result's `unknown` are the cells of rows whose quantity is lost by missing_key, type
+    or range. The other rules set aside what the settings say is no demand of a series, or what was counted already.
     """
     sieve = Sieve(raw, "sales")
     typed = _typed_sales(raw, hours if known.twice is not None else days)
@@ -78,23 +80,46 @@ def screen_sales(raw: pd.DataFrame, table: SalesTable, rules: Screen, known: Kno
             "future", typed["ds"].dt.normalize() > last, say(f"dated {{:%Y-%m-%d}}, after {last.date()}", typed["ds"])
         )
     _drop_out_of_range(sieve, typed, table, rules)
-    if table.exclude_items:
-        excluded = _by_value(typed["item"], lambda items: items.str.fullmatch(table.exclude_items or ""))
-        sieve.drop("not_a_product", excluded, say("code {!r} is no product", typed["item"]))
-    if known.items is not None and rules.unknown_items == "quarantine":
-        listed = known.items
-        unknown = _by_value(typed["item"], lambda items: ~items.isin(listed))
-        sieve.drop("unknown_item", unknown, say("item {!r} is not in the items table", typed["item"]))
-    if known.stores is not None and "store" in raw:
-        shops = known.stores
-        unknown = _by_value(typed["store"], lambda stores: ~stores.isin(shops))
-        sieve.drop("unknown_store", unknown, say("store {!r} is not in the stores table", typed["store"]))
+    foreign = _drop_foreign(sieve, typed, table, rules, known)
     if table.grain == "transactions":
         _drop_delivered_again(sieve, typed)
     _drop_duplicates(sieve, typed, table, known.twice)
     if known.labels is not None and known.labels.name != "parts":
         sieve.drop("duplicate", *known.labels.repeated(typed, sieve.open))
-    return sieve.result(typed)
+    lost = typed.iloc[np.flatnonzero(sieve.broke(*LOST) & ~foreign)]
+    return replace(sieve.result(typed), unknown=_unknown_cells(lost, "store" in raw))
+
+
+def _drop_foreign(sieve: Sieve, typed: pd.DataFrame, table: SalesTable, rules: Screen, known: Known) -> Mask:
+    """Set aside the rows of what is no series: excluded codes, unknown items and stores.
+
+    Returns all such rows, also those that broke another rule before.
+    """
+    foreign = np.zeros(len(typed), dtype=bool)
+    if table.exclude_items:
+        excluded = _by_value(typed["item"], lambda items: items.str.fullmatch(table.exclude_items or ""))
+        sieve.drop("not_a_product", excluded, say("code {!r} is no product", typed["item"]))
+        foreign |= excluded
+    if known.items is not None and rules.unknown_items == "quarantine":
+        listed = known.items
+        unknown = _by_value(typed["item"], lambda items: ~items.isin(listed))
+        sieve.drop("unknown_item", unknown, say("item {!r} is not in the items table", typed["item"]))
+        foreign |= unknown
+    if known.stores is not None and "store" in sieve.raw:
+        shops = known.stores
+        unknown = _by_value(typed["store"], lambda stores: ~stores.isin(shops))
+        sieve.drop("unknown_store", unknown, say("store {!r} is not in the stores table", typed["store"]))
+        foreign |= unknown
+    return foreign
+
+
+def _unknown_cells(lost: pd.DataFrame, stores: bool) -> pd.DataFrame:
+    """Distinct item, store and ds of these rows, where all of these can be read."""
+    rows = lost[["item", "store", "ds"]]
+    there = rows["ds"].notna()
+    for name in ("item", "store") if stores else ("item",):
+        there &= rows[name].notna() & (rows[name].astype("str") != "")
+    return rows[there].drop_duplicates(ignore_index=True)
 
 
 def screen_table(raw: pd.DataFrame, name: str, target: Table) -> Screened:

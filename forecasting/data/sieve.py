@@ -20,11 +20,16 @@ REPORT = ("table", "rule", "severity", "read", "clean", "quarantined", "passed",
 
 @dataclass(frozen=True)
 class Screened:
-    """clean: typed rows in our columns; quarantined: row, rule, reason, content; report: a row a rule (see QUALITY)."""
+    """clean: typed rows in our columns; quarantined: row, rule, reason, content; report: a row a rule (see QUALITY).
+
+    unknown: item, store, ds of quarantined sales rows whose cell can be told, but not what was sold in it; None for
+    other tables.
+    """
 
     clean: pd.DataFrame
     quarantined: pd.DataFrame
     report: pd.DataFrame
+    unknown: pd.DataFrame | None = None
 
 
 def together(parts: Sequence[Screened]) -> Screened:
@@ -40,7 +45,10 @@ def together(parts: Sequence[Screened]) -> Screened:
         columns: list[pd.Series] = [part.clean.pop(name) for part in parts]
         clean[name] = pd.concat(columns, ignore_index=True)
         del columns
-    return Screened(pd.DataFrame(clean, copy=False), quarantined, pd.DataFrame(lines, columns=list(REPORT)))
+    report = pd.DataFrame(lines, columns=list(REPORT))
+    unknown = [part.unknown for part in parts if part.unknown is not None]
+    placed = pd.concat(unknown, ignore_index=True) if unknown else None
+    return Screened(pd.DataFrame(clean, copy=False), quarantined, report, placed)
 
 
 def line(table: str, rule: str, severity: str, read: int, clean: int, quarantined: int) -> dict[str, Any]:
@@ -75,6 +83,14 @@ class Sieve:
         self.open[hit] = False
         if len(hit):
             self._hits.append((hit, rule, reasons(hit)))
+
+    def broke(self, *rules: str) -> Mask:
+        """Rows that were set aside by one of these rules."""
+        found = np.zeros(len(self.raw), dtype=bool)
+        for rows, rule, _ in self._hits:
+            if rule in rules:
+                found[rows] = True
+        return found
 
     def result(self, typed: pd.DataFrame) -> Screened:
         """Clean rows of `typed` (same rows as raw), the quarantine and the report of the row rules."""

@@ -19,11 +19,13 @@ from numpy.typing import NDArray
 from forecasting import models
 from forecasting.data import closing_days
 from forecasting.data.hierarchy import SERIES
+from forecasting.data.observed import ENDED, OBSERVED, QUARANTINED
 from forecasting.data.panel import Matrix, Panel
 from forecasting.data.segments import demand_class
 from forecasting.errors import ArtifactError, ForecastingError, ModelError
 from forecasting.models.base import STATUSES, Forecast, Forecaster
 from forecasting.models.calibrations import Calibrations
+from forecasting.models.coldstart import named
 from forecasting.models.lastyear import coming, turned, waiting
 from forecasting.models.naive import SeasonalMean
 from forecasting.models.short_history import insufficient
@@ -149,7 +151,8 @@ class Blend:
                 forecasts[name] = replace(own, mean=turned(own.mean, turn, like, name in SEASONED))
 
     def _end(self, panel: Panel, forecast: Forecast, rows: NDArray[np.intp] | None) -> Forecast:
-        """Series that sold nothing for so long that they are over: zero demand, and said so."""
+        """Series that sold nothing for so long that they are over, or whose rows ended: zero demand, and said so."""
+        forecast = named(panel, _ended(panel, forecast, rows), rows)
         if self.discontinued_after is None:
             return forecast
         y = panel.y if rows is None else panel.y[rows]
@@ -191,6 +194,22 @@ class Blend:
         if not weights:
             raise ModelError(f"{folder}: the blend has no parts.")
         return cls({name: models.load(folder / name) for name in weights}, weights, calibrations, ended, by_class)
+
+
+def _ended(panel: Panel, forecast: Forecast, rows: NDArray[np.intp] | None) -> Forecast:
+    """Zero demand for the series that have ended as of the cutoff by the panel's own codes."""
+    if panel.absence is None:
+        return forecast
+    wanted = np.arange(len(panel.y)) if rows is None else rows
+    over = np.flatnonzero(panel.absence[wanted, -1] == ENDED)
+    if not len(over):
+        return forecast
+    mean, status, reason = forecast.mean.copy(), forecast.status.copy(), forecast.reason.copy()
+    there = np.isin(panel.absence[wanted[over]], (OBSERVED, QUARANTINED))
+    newest = there.shape[1] - 1 - there[:, ::-1].argmax(axis=1)
+    mean[over], status[over] = 0, "discontinued"
+    reason[over] = [f"no row of sales since {panel.frequency.end(panel.periods[last])}" for last in newest]
+    return Forecast(mean, forecast.quantiles, status, reason)
 
 
 def shares(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,16 +11,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from forecasting.data.demand import out_of_stock
 from forecasting.data.frequency import Frequency
-from forecasting.data.locate import Grid
+from forecasting.data.observed import OBSERVED, OUT_OF_STOCK, REASONS
 from forecasting.data.panel import Panel
 from forecasting.data.tables import EXPLANATIONS, FORECAST_LEVELS, FORECASTS, LOST_DEMAND, SERIES_SCORES
-from forecasting.errors import StoreError
 from forecasting.evaluation.scores import BUCKETS
 from forecasting.queries.store import Catalogue, Store, Vintage
 
-log = logging.getLogger(__name__)
 CLASSES = ("demand_class", "volume_class")
 SORTS = ("unique_id", "units", "wape", "bias", "value_added")
 SHOWN = 3  # past vintages in a chart
@@ -81,7 +77,8 @@ class One:
 def one(store: Store, vintage: Vintage, level: str, name: str) -> One | None:
     """Everything for its page; None where the vintage has no such series or total.
 
-    history: ds, y (NaN = not observed), price, promotion, out (out of stock), over the whole panel and the horizon.
+    history: ds, y (NaN = not observed), price, promotion, out (out of stock), absence (why it was not observed, ""
+    where it was), over the whole panel and the horizon.
     """
     catalogue = store.catalogue(vintage)
     if level == "series" and name not in catalogue.row:
@@ -102,7 +99,9 @@ def one(store: Store, vintage: Vintage, level: str, name: str) -> One | None:
 
 def _history(store: Store, panel: Panel | None, level: str, name: str, row: int) -> pd.DataFrame:
     if panel is None:
-        return pd.DataFrame({"ds": pd.DatetimeIndex([]), "y": [], "price": [], "promotion": [], "out": []})
+        return pd.DataFrame(
+            {"ds": pd.DatetimeIndex([]), "y": [], "price": [], "promotion": [], "out": [], "absence": []}
+        )
     horizon = store.settings.panel.horizon
     length = len(panel.periods) + horizon
     frame = pd.DataFrame({"ds": store.frequency.range(panel.periods[0], length)})
@@ -111,9 +110,11 @@ def _history(store: Store, panel: Panel | None, level: str, name: str, row: int)
     for covariate in ("price", "promotion"):
         values = known.get(covariate)
         frame[covariate] = np.nan if values is None else np.asarray(values[:length], dtype=float)
-    frame["out"] = False
-    if level == "series":
-        frame["out"] = frame["ds"].isin(_out_of_stock(store, panel, row))
+    frame["out"], frame["absence"] = False, ""
+    if level == "series" and panel.absence is not None:
+        codes = np.concatenate([panel.absence[row], np.full(horizon, OBSERVED, dtype=np.uint8)])
+        frame["out"] = codes == OUT_OF_STOCK
+        frame["absence"] = ["" if code == OBSERVED else REASONS[code] for code in codes.tolist()]
     return frame
 
 
@@ -127,22 +128,6 @@ def _values(panel: Panel, level: str, name: str, row: int) -> tuple[NDArray[Any]
         return np.full(len(panel.periods), np.nan), {}
     at = np.flatnonzero(totals.level.labels == name)
     return np.asarray(totals.units[at[0]]), {"price": totals.means["price"][at[0]]} if "price" in totals.means else {}
-
-
-def _out_of_stock(store: Store, panel: Panel, row: int) -> pd.DatetimeIndex:
-    """Periods of a series in which nothing could be bought, by the stock table of its snapshot."""
-    about = panel.series.iloc[[row]].reset_index(drop=True)
-    among = {key: [str(about[key].iloc[0])] for key in ("item", "store")}
-    try:
-        found = list(store.lake.pieces(panel.snapshot, "stock", **among))
-    except StoreError as error:  # removed by retention since: the chart goes without its marks
-        log.warning("Days without stock are not shown: %s", error)
-        return panel.periods[:0]
-    if not found:
-        return panel.periods[:0]
-    grid = Grid.of(about, panel.periods, panel.frequency, 0)
-    daily = store.settings.extract.sales.grain == "transactions"
-    return panel.periods[out_of_stock(pd.concat(found), grid, daily)]
 
 
 def by_lead(found: One) -> list[dict[str, Any]]:
@@ -193,12 +178,13 @@ def reasons(store: Store, vintage: Vintage, name: str) -> pd.DataFrame:
 def chart(vintage: Vintage, found: One, frequency: str, plan: pd.DataFrame) -> dict[str, Any]:
     """Columns for a chart, by period: ds (days as text), y, mean, p05..p95, out, promotion, price, past vintages, plan.
 
-    plan: rows of OVERRIDDEN of this series or total.
+    absence: places of the periods that were not observed, by reason (data/observed.py). plan: rows of
+    OVERRIDDEN of this series or total.
     """
     history = found.history
     recent = Frequency(frequency).charted
     if found.history.empty:
-        history = found.forecasts[["ds"]].assign(y=np.nan, price=np.nan, promotion=np.nan, out=False)
+        history = found.forecasts[["ds"]].assign(y=np.nan, price=np.nan, promotion=np.nan, out=False, absence="")
     start = max(0, len(history) - len(found.forecasts) - 4 * recent)
     history = history.iloc[start:].set_index("ds")
     mine = found.forecasts.set_index("ds").reindex(history.index)
@@ -212,6 +198,10 @@ def chart(vintage: Vintage, found: One, frequency: str, plan: pd.DataFrame) -> d
         "y": _list(history["y"]),
         **{name: _list(mine[name]) for name in ("mean", "p05", "p25", "p75", "p95")},
         "out": [int(at) for at in np.flatnonzero(history["out"])],
+        "absence": {
+            why: [int(at) for at in np.flatnonzero(history["absence"] == why)]
+            for why in sorted(set(history["absence"]) - {""})
+        },
         "promotion": [int(at) for at in np.flatnonzero(history["promotion"].fillna(0) > 0)],
         "price": _list(history["price"]) if history["price"].notna().any() else [],
         "past": past,

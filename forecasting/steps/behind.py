@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from forecasting.data.lake_tables import SALES
+from forecasting.data.observed import counts
 from forecasting.data.panel import Panel
 from forecasting.settings import Settings
 from forecasting.stores.commits import version_of
@@ -30,7 +31,8 @@ def sales(lake: Lake, panel: Panel, where: int) -> dict[str, Any]:
     """Every row of sales of the series `where` of the panel up to its cutoff.
 
     Keys: item, store, version (of the table), count, units, first, last, window (first and last day of the panel),
-    unobserved_periods, groups (whose totals over all series are features too), digest (of the rows), rows (ds, y).
+    unobserved_periods, unobserved (periods by reason), groups (whose totals over all series are features too), digest
+    (of the rows), rows (ds, y).
     """
     item, store = (str(panel.series[name].iloc[where]) for name in ("item", "store"))
     found = _used(_among(lake, panel.snapshot, "sales", item=[item], store=[store]), pd.Timestamp(panel.cutoff))
@@ -41,6 +43,7 @@ def sales(lake: Lake, panel: Panel, where: int) -> dict[str, Any]:
         "first": rows[0]["ds"] if rows else None, "last": rows[-1]["ds"] if rows else None,
         "window": [panel.periods[0].date(), panel.cutoff],
         "unobserved_periods": int((~np.isfinite(panel.y[where])).sum()),
+        "unobserved": {} if panel.absence is None else counts(panel.absence[where]),
         "groups": {name: str(one.level.labels[one.level.codes[where]]) for name, one in panel.totals.items()},
         "digest": digest(rows), "rows": rows,
     }  # fmt: skip

@@ -75,7 +75,8 @@ def extract(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -
         _read_others(settings, cutoff, found, lake, tell)
         known = Known(cutoff, *_keys(found), lake.newest_cutoff())
         sales, read = _read_sales(settings, found, known, since, before.rows(settings, lake))
-        tell(f"sales: {read:,} rows read, {len(sales):,} days of series clean")
+        lost = int(sales["y"].isna().sum())
+        tell(f"sales: {read:,} rows read, {len(sales) - lost:,} days of series clean, {lost:,} unknown (quarantined)")
         found.reports += _known_before(settings, lake, sales, before)
         broken = _broken(found)
         if broken:
@@ -163,7 +164,17 @@ def _read_sales(
     if known.labels is not None and len(screened.clean):
         reports.append(known.labels.report(screened.clean, pd.Timestamp(known.cutoff)))
     clean = found.take("sales", Screened(screened.clean, screened.quarantined, pd.concat(reports)))
-    return canonical.daily(clean, table), read
+    return canonical.daily(clean, table, _placed(screened.unknown, since, known.cutoff)), read
+
+
+def _placed(unknown: pd.DataFrame | None, since: date | None, cutoff: date) -> pd.DataFrame | None:
+    """Cells of unknown quantity within the days that this night commits."""
+    if unknown is None:
+        return None
+    inside = unknown["ds"] <= pd.Timestamp(cutoff)
+    if since is not None:
+        inside &= unknown["ds"] >= pd.Timestamp(since)
+    return unknown[inside]
 
 
 def _read_others(settings: Settings, cutoff: date, found: _Found, lake: Lake, tell: Tell) -> None:
@@ -244,7 +255,8 @@ def _known_before(settings: Settings, lake: Lake, sales: pd.DataFrame, before: _
     since = before.since(settings)
     if before.taken is None or before.cutoff is None or since is None or since > before.cutoff:
         return []
-    read = int((sales["ds"] < pd.Timestamp(before.cutoff + timedelta(days=1))).sum())
+    past = sales["ds"] < pd.Timestamp(before.cutoff + timedelta(days=1))
+    read = int((past & sales["y"].notna()).sum())
     known = lake.count(lake.snapshot(before.taken).id, since, before.cutoff)
     return [shrunk(read, known, since, before.cutoff, settings.screen)]
 

@@ -24,7 +24,6 @@ from forecasting.evaluation.trends import BEFORE, NEWEST, trends
 from forecasting.models.naive import SeasonalNaive
 from forecasting.settings import Settings
 from forecasting.steps import override_scores
-from forecasting.steps.quarantined import quarantined
 from forecasting.steps.run import Run, night_of, record
 from forecasting.steps.stockouts import Stockouts
 from forecasting.steps.vintage import QUANTILE_COLUMNS
@@ -83,8 +82,8 @@ def monitor(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -
 class _Past:
     """What the vintages are scored against, newest vintage first.
 
-    actual: (n_series, periods since the oldest vintage) units, NaN where it does not count: never seen, no stock, or
-    with quarantined sales. scales: (n_series, n_vintages) denominators of MASE, each of the history at its vintage.
+    actual: (n_series, periods since the oldest vintage) units, NaN where it was not observed.
+    scales: (n_series, n_vintages) denominators of MASE, each of the history at its vintage.
     """
 
     panel: Panel
@@ -99,10 +98,7 @@ class _Past:
         vintages = [day for day in vintages if day >= first and panel.position(day) < periods]
         ends = [panel.position(day) for day in vintages]
         start = min(ends, default=periods)
-        actual = panel.y[:, start:].copy()
-        if vintages:
-            rows, columns = quarantined(settings, panel, vintages[-1])
-            actual[rows, columns - start] = np.nan
+        actual = panel.y[:, start:]
         scales = scales_at(panel.y, panel.frequency.season, ends[::-1])[:, ::-1]
         return cls(panel, settings.panel.horizon, vintages, actual, scales)
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from forecasting.data.demand import out_of_stock
 from forecasting.data.locate import Grid
+from forecasting.data.observed import OUT_OF_STOCK
 from forecasting.data.panel import Matrix, Panel
 from forecasting.settings import Settings
 from forecasting.stores.lake import Lake
@@ -33,15 +34,19 @@ class Stockouts:
 
     @classmethod
     def of(cls, lake: Lake, settings: Settings, panel: Panel, since: date) -> Self:
-        """Those of the panel's snapshot in the periods that end after `since`."""
-        stock = lake.read(panel.snapshot, "stock")
-        nothing = np.empty(0, dtype=np.intp)
-        if stock.empty:
-            return cls(panel, nothing, nothing, np.empty(0))
-        grid = Grid.of(panel.series, panel.periods, panel.frequency, 0)
-        daily = settings.extract.sales.grain == "transactions"
-        cells = out_of_stock(stock, grid, daily)
-        cells = cells[cells % len(panel.periods) >= panel.position(since)]
+        """Those of the panel in the periods that end after `since`.
+
+        A period that is closed, or whose sales are in quarantine, is none of them, whatever its stock: nothing was lost
+        on the former, and of the latter nobody knows.
+        """
+        grid, start = Grid.of(panel.series, panel.periods, panel.frequency, 0), panel.position(since)
+        if panel.absence is None:  # a panel of an older version: by the stock table of its snapshot
+            stock, daily = lake.read(panel.snapshot, "stock"), settings.extract.sales.grain == "transactions"
+            cells = out_of_stock(stock, grid, daily) if len(stock) else np.empty(0, dtype=np.intp)
+            cells = cells[cells % len(panel.periods) >= start]
+        else:
+            found, columns = np.nonzero(panel.absence[:, start:] == OUT_OF_STOCK)
+            cells = found * len(panel.periods) + columns + start
         rows, columns = np.divmod(cells, len(panel.periods))
         return cls(panel, rows, columns, _sold(lake, panel.snapshot, grid, cells))
 

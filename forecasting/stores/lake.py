@@ -68,9 +68,10 @@ class Lake:
     ) -> Snapshot:
         """Replace the sales of `since`..`cutoff` (None: everything up to the cutoff) and keep the later ones.
 
-        sales: item, store, ds, y (units a day). tables: any other tables, each whole, or already kept. Where the newest
-        snapshot of this cutoff already holds all of this, it is given back and nothing is written. Raises StoreError
-        for sales outside the window and for a table that cannot be stored.
+        sales: item, store, ds, y (units a day; NaN where a row is there whose quantity is not known). tables: any other
+        tables, each whole, or already kept. Where the newest snapshot of this cutoff already holds all of this, it is
+        given back and nothing is written. Raises StoreError for sales outside the window and for a table that cannot
+        be stored.
         """
         sales = _sales(sales, since, cutoff)
         content = frames.digest(sales)
@@ -160,9 +161,9 @@ class Lake:
         return self._read(table, commit.snapshot.versions[table], commit.categorical[table], columns)
 
     def count(self, snapshot_id: str, first: date, last: date) -> int:
-        """Number of sales rows (days of series) that a snapshot has from one day to another, both included."""
+        """Number of sales rows (days of series) with a known quantity from one day to another, both included."""
         data = self._dataset("sales", version_of(snapshot_id), [])
-        return int(data.count_rows(filter=frames.window(first, last, data.schema)))
+        return int(data.count_rows(filter=frames.window(first, last, data.schema) & pads.field("y").is_valid()))
 
     def pieces(self, snapshot_id: str, table: str, **among: Sequence[str]) -> Iterator[pd.DataFrame]:
         """The same rows as `read`, at most PIECE at a time, always in the same order; each with its own categories.

@@ -19,7 +19,7 @@ from forecasting.data.blocks import blocks, release
 from forecasting.data.events import Events
 from forecasting.data.frequency import Frequency
 from forecasting.data.hierarchy import Level, Totals
-from forecasting.data.panel import Matrix, Panel
+from forecasting.data.panel import Panel
 from forecasting.errors import CutoffError, StoreError, some
 from forecasting.stores.folder import Folder, quoted
 
@@ -114,6 +114,7 @@ class Panels:
             totals=self._load_totals(about, *place),
             ended=self._array(*place, "ended.npy").astype(np.int64) if about.get("ended") else NEVER,
             events=self._load_events(about, *place),
+            absence=self._array(*place, "absence.npy") if about.get("absence") else None,
         )
 
     def _load_events(self, about: Mapping[str, Any], *place: str) -> Events | None:
@@ -140,14 +141,14 @@ class Panels:
             start += count
         return found
 
-    def _array(self, *parts: str) -> Matrix:
+    def _array(self, *parts: str) -> NDArray[Any]:
         if self._folder.local:
             # A plain array over the mapped file: numpy's own class for it makes every slice cost five times as much.
             return np.asarray(np.load(self._folder.at(*parts), mmap_mode="r"))
-        read: Matrix = np.load(io.BytesIO(self._folder.read(*parts)))
+        read: NDArray[Any] = np.load(io.BytesIO(self._folder.read(*parts)))
         return read
 
-    def _save(self, values: Matrix, *parts: str) -> None:
+    def _save(self, values: NDArray[Any], *parts: str) -> None:
         """Local: next to its place and then renamed, for somebody may have the old file mapped."""
         if not self._folder.local:
             with self._folder.files.open(self._folder.at(*parts), "wb") as file:
@@ -197,6 +198,8 @@ def _labels(panel: Panel) -> pd.DataFrame:
 
 def _arrays(panel: Panel) -> dict[str, NDArray[Any]]:
     named: dict[str, NDArray[Any]] = {"y": panel.y}
+    if panel.absence is not None:
+        named["absence"] = panel.absence
     named |= {f"known/{quoted(name)}": panel.known[name] for name in panel.known}
     named |= {f"past/{quoted(name)}": panel.past[name] for name in panel.past}
     if len(panel.ended):
@@ -217,6 +220,7 @@ def _about(panel: Panel, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
         "known": list(panel.known),
         "past": list(panel.past),
         "events": None if (own := panel.events) is None else {"names": list(own.names), "ahead": own.ahead},
+        "absence": panel.absence is not None,
         "totals": [[name, len(one.level.labels)] for name, one in panel.totals.items()],
         "means": sorted({name for one in panel.totals.values() for name in one.means}),
         "ended": len(panel.ended),

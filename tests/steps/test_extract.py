@@ -6,9 +6,11 @@ import json
 from datetime import date, timedelta
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from forecasting.data.observed import QUARANTINED
 from forecasting.data.tables import QUALITY, QUARANTINE, RUNS
 from forecasting.errors import DataQualityError, SourceError
 from forecasting.settings import Settings
@@ -114,8 +116,11 @@ def test_read_is_clean_plus_quarantined_by_table_and_rule(shop: Shop) -> None:
     assert set(rows["snapshot"]) == {result["snapshot"]}
     gum = json.loads(rows.loc[rows["rule"] == "unknown_item", "content"].iat[0])
     assert (gum["item"], gum["store"], gum["y"]) == ("chewing gum", "north", "1")
-    milk = Lake(settings.lake).read_panel(CUTOFF).y[2, -1]
-    assert milk == 2 + 3 - 1
+    panel = Lake(settings.lake).read_panel(CUTOFF)
+    assert panel.unique_ids[2] == "milk_north"  # its newest day lacks the line with a price below zero
+    assert np.isnan(panel.y[2, -1])
+    assert panel.absence[2, -1] == QUARANTINED
+    assert (panel.absence > 0).sum() == 1
 
 
 def test_the_same_night_twice_is_the_same_night(shop: Shop) -> None:

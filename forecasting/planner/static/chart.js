@@ -133,7 +133,7 @@
       plugins: [marks(found), tip(["", "", "", "", ...told, words.y, words.mean, ...(found.plan.length ? [words.plan] : [])], number, (at) => {
         const lines = [];
         if (found.p05[at] !== null) lines.push(`${words.band}: ${number.format(found.p05[at])} – ${number.format(found.p95[at])}`);
-        if (found.out.includes(at)) lines.push(words.out);
+        Object.entries(found.absence).forEach(([why, places]) => { if (places.includes(at)) lines.push(words.absence[why]); });
         if (found.promotion.includes(at)) lines.push(words.promotion);
         return lines;
       })],
