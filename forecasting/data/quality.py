@@ -18,7 +18,7 @@ from forecasting.data.convert import days, filled, flags, hours, numbers, texts
 from forecasting.data.hours import minutes, occurrence
 from forecasting.data.labels import Labels
 from forecasting.data.schema import Table
-from forecasting.data.sieve import Mask, Reasons, Rows, Screened, Sieve, say, short, together
+from forecasting.data.sieve import Mask, Reasons, Rows, Screened, Sieve, cells_of, say, short, together
 from forecasting.sections import SalesTable, Screen
 
 USUAL_DAYS = 28
@@ -87,7 +87,7 @@ def screen_sales(raw: pd.DataFrame, table: SalesTable, rules: Screen, known: Kno
     if known.labels is not None and known.labels.name != "parts":
         sieve.drop("duplicate", *known.labels.repeated(typed, sieve.open))
     lost = typed.iloc[np.flatnonzero(sieve.broke(*LOST) & ~foreign)]
-    return replace(sieve.result(typed), unknown=_unknown_cells(lost, "store" in raw))
+    return replace(sieve.result(typed), unknown=cells_of(lost, "store" in raw))
 
 
 def _drop_foreign(sieve: Sieve, typed: pd.DataFrame, table: SalesTable, rules: Screen, known: Known) -> Mask:
@@ -111,15 +111,6 @@ def _drop_foreign(sieve: Sieve, typed: pd.DataFrame, table: SalesTable, rules: S
         sieve.drop("unknown_store", unknown, say("store {!r} is not in the stores table", typed["store"]))
         foreign |= unknown
     return foreign
-
-
-def _unknown_cells(lost: pd.DataFrame, stores: bool) -> pd.DataFrame:
-    """Distinct item, store and ds of these rows, where all of these can be read."""
-    rows = lost[["item", "store", "ds"]]
-    there = rows["ds"].notna()
-    for name in ("item", "store") if stores else ("item",):
-        there &= rows[name].notna() & (rows[name].astype("str") != "")
-    return rows[there].drop_duplicates(ignore_index=True)
 
 
 def screen_table(raw: pd.DataFrame, name: str, target: Table) -> Screened:

@@ -111,6 +111,15 @@ class Sieve:
         return found.assign(content=contents(self.raw.iloc[found["row"].to_numpy()]))
 
 
+def cells_of(lost: pd.DataFrame, stores: bool) -> pd.DataFrame:
+    """Distinct item, store and ds of these rows of sales, where all of these can be read."""
+    rows = lost[["item", "store", "ds"]]
+    there = rows["ds"].notna()
+    for name in ("item", "store") if stores else ("item",):
+        there &= rows[name].notna() & (rows[name].astype("str") != "")
+    return rows[there].drop_duplicates(ignore_index=True)
+
+
 def say(text: str, values: pd.Series | None = None, show: Callable[[Any], Any] | None = None) -> Reasons:
     """Reasons of a rule: the text, with each row's value in its place `{}`, as `show` makes it readable."""
     if values is None:
