@@ -31,10 +31,10 @@ ITEM_BOUND = 7  # days that an item may be missing in a store that trades, befor
 class Closures:
     """Closed days of stores and series.
 
-    store: (n_series,) code of its store. stores: (n_stores, n_periods) closed. cells: sorted flat positions of the
-    series that were closed by themselves. sold: (n_stores, n_periods) whether a store sold anything. ended: (k, 4) row,
-    period of the last sale, first period, period after the last one: where a series was closed for longer than the
-    bound, by row and period.
+    store: (n_series,) code of its store; one for all where each store has one series. stores: (n_stores, n_periods)
+    closed. cells: sorted flat positions of the series that were closed by themselves. sold: (n_stores, n_periods)
+    whether a store sold anything. ended: (k, 4) row, period of the last sale, first period, period after the last one:
+    where a series was closed for longer than the bound, by row and period.
     """
 
     store: Positions
@@ -93,13 +93,15 @@ class _Search:
     def __init__(self, sold: Sold, bound: int) -> None:
         self.sold, self.periods, self.count = sold, len(sold.by_period), len(sold.started)
         codes, names = pd.factorize(sold.stores)
+        if len(names) == self.count:  # a chain is the same whether it is mapped as stores or as items
+            codes, names = np.zeros(self.count, dtype=np.intp), names[:1]
         self.store, self.shops = np.asarray(codes, dtype=np.intp), len(names)
         self.opened = np.full(self.shops, self.periods)
         np.minimum.at(self.opened, self.store, sold.started)
         self.rates = Rates(np.arange(self.count + 2 * self.shops) >= self.count + self.shops)
         # An item that is missing where the rest of its store sells is no closed shop; without stores it may be one.
-        items = np.bincount(self.store, minlength=self.shops)[self.store]
-        inside = (items > 1) & (self.shops > 1)
+        items = np.bincount(self.store, minlength=self.shops)
+        inside = (items[self.store] > 1) & (self.shops > 1)
         self.ends = ~inside
         self.runs = Runs(np.where(inside, min(ITEM_BOUND, bound), bound).astype(np.int64))
         self.shop_runs = Runs(np.full(self.shops, bound))

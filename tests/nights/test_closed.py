@@ -11,7 +11,7 @@ import pytest
 
 from forecasting import settings as configuration
 from forecasting.data.planning_tables import REPLENISHMENT
-from forecasting.data.tables import ALERTS, FORECASTS, QUALITY
+from forecasting.data.tables import ALERTS, FORECAST_SUMS, FORECASTS, QUALITY
 from forecasting.errors import DataQualityError
 from forecasting.settings import Settings
 from forecasting.steps.alerts import watch
@@ -98,6 +98,8 @@ def test_a_shop_that_closed_for_good_and_one_that_opened_again(tmp_path: Path, m
     assert (gone[["mean", "p95"]] == 0).all(axis=None)
     assert set(gone["status"]) == {"discontinued"}
     assert gone["reason"].str.contains("south: last sale on 2026-05-04").all()
+    sums = warehouse.read(FORECAST_SUMS)
+    assert (sums.loc[sums["name"].isin(gone.index), ["mean", "p95"]] == 0).all(axis=None)
     others = found.drop(gone.index)
     assert set(others["status"]) == {"ok"}
     level = others.index.str.contains("west") * 20 + 10 + others.index.str.startswith("b") * 1.0 + 0.5
