@@ -40,19 +40,12 @@ def contributions(known: Panel, actual: Matrix, mean: Matrix, metric: str) -> Sh
     wanted = levels(known.series, known.levels)
     if metric == "rmsse":
         wanted = [level for level in wanted if level.name == SERIES]
-    parts = [part for level in wanted if (part := _level(known, level, error, seen)) is not None]
+    recent = metrics.recent_sales(known)
+    parts = [part for level in wanted if (part := _level(known, level, error, seen, recent)) is not None]
     return sum(parts, np.zeros(error.shape)) / len(parts) if parts else undefined
 
 
-def defined(known: Panel, actual: Matrix, metric: str) -> str | None:
-    """The metric, or where it is not defined at this cutoff the first of wape and mae that is; None where none is."""
-    for one in dict.fromkeys((metric, *FALLBACKS)):
-        if np.isfinite(contributions(known, actual, np.zeros_like(actual), one)).all():
-            return one
-    return None
-
-
-def _level(known: Panel, level: Level, error: Shares, seen: NDArray[np.bool_]) -> Shares | None:
+def _level(known: Panel, level: Level, error: Shares, seen: NDArray[np.bool_], recent: metrics.Recent) -> Shares | None:
     """Parts of one level's weighted RMSSE: the group's error times the series' own, scaled. None: not defined."""
     alone = level.name == SERIES
     scale = metrics.scales(known.y if alone else level.sum(known.y), squared=True)
@@ -63,6 +56,6 @@ def _level(known: Panel, level: Level, error: Shares, seen: NDArray[np.bool_]) -
     each = np.maximum(count, 1)
     size = np.sqrt((group**2).sum(axis=1) / each / np.where(good, scale, 1))
     used = good & (size > 0)
-    share = np.where(used, metrics.weights(known, level, good), 0)
+    share = np.where(used, metrics.weights(recent, level, good), 0)
     factor = share / np.where(used, size * scale * each, 1)
     return error * (group * factor[:, None])[level.codes]

@@ -43,7 +43,7 @@ class FoldLevel:
             np.searchsorted(fold.classes[good][order], np.arange(1, len(CLASSES))).tolist() if self.alone else []
         )
         self.parts = np.split(gram[order], ends)
-        self.scale, self.weight = scale[good][order], metrics.weights(known, level, good)[good][order]
+        self.scale, self.weight = scale[good][order], metrics.weights(fold.recent, level, good)[good][order]
 
     def score(self, weights: Weights) -> float:
         """Weighted RMSSE of the level; NaN where no group has a scale and an actual."""
@@ -70,7 +70,7 @@ class Fold:
         error = np.stack(means, axis=1).astype(np.float64) - actual[:, None, :]
         errors = np.where(np.isfinite(error), error, 0)  # (n_series, n_candidates, horizon), units
         season = min(known.frequency.season, max(1, len(known.periods) // 2))
-        self.scales = metrics.scales(known.y, season)
+        self.scales, self.recent = metrics.scales(known.y, season), metrics.recent_sales(known)
         self.levels = {one.name: FoldLevel(one, known, errors, self) for one in levels(known.series, known.levels)}
 
     def mix(self, weights: Weights) -> Matrix:
@@ -107,8 +107,8 @@ class Fold:
 
     def sold(self) -> NDArray[np.float64]:
         """(n_classes,) share of each class in recent sales; of the series, where nothing was sold."""
-        sales = metrics.recent_sales(self.known)
-        total = np.bincount(self.classes, weights=sales if sales.sum() > 0 else None, minlength=len(CLASSES))
+        sold = next((sales for sales in self.recent if sales.sum() > 0), None)
+        total = np.bincount(self.classes, weights=sold, minlength=len(CLASSES))
         return total / max(float(total.sum()), 1e-12)
 
 

@@ -16,6 +16,7 @@ from forecasting.data.hierarchy import Level, levels
 from forecasting.data.panel import Panel
 
 Array = NDArray[np.floating]
+Recent = tuple[NDArray[np.float64], NDArray[np.float64]]  # money and units, (n_series,) each
 
 
 def wape(y: Array, f: Array) -> float:
@@ -115,26 +116,26 @@ def hierarchical_rmsse(panel: Panel, y: Array, f: Array) -> pd.DataFrame:
     `panel` ends at the cutoff and gives scales (its history) and weights. Gives level, value; the row `all` is the mean
     over the levels that have a value. NaN where no group has a scale and an actual.
     """
-    seen = np.isfinite(y)
+    seen, recent = np.isfinite(y), recent_sales(panel)
     rows = []
     for level in levels(panel.series, panel.levels):
         observed = level.sum(seen.astype(np.float32)) > 0
         actual = np.where(observed, level.sum(np.where(seen, y, 0)), np.nan)
         error = rmsse(actual, level.sum(np.where(seen, f, 0)), scales(_level_history(panel, level), squared=True))
         good = np.isfinite(error)
-        value = float((np.where(good, error, 0) * weights(panel, level, good)).sum()) if good.any() else float("nan")
+        value = float((np.where(good, error, 0) * weights(recent, level, good)).sum()) if good.any() else float("nan")
         rows.append({"level": level.name, "value": value})
     table = pd.DataFrame(rows)
     return pd.concat([table, pd.DataFrame([{"level": "all", "value": table["value"].mean()}])], ignore_index=True)
 
 
-def weights(panel: Panel, level: Level, measurable: NDArray[np.bool_]) -> NDArray[np.float64]:
+def weights(recent: Recent, level: Level, measurable: NDArray[np.bool_]) -> NDArray[np.float64]:
     """(n_groups,) shares of a level's groups in its score, adding to 1; 0 where a group is not measurable.
 
-    By recent sales in money; in units where the money of all measurable groups is 0 (prices of 0, or none known at the
-    cutoff); alike where they sold nothing. All 0 where no group is measurable.
+    recent: as `recent_sales` gives them. By sales in money; in units where the money of all measurable groups is 0
+    (prices of 0, or none known at the cutoff); alike where they sold nothing. All 0 where no group is measurable.
     """
-    for sales in (recent_sales(panel), recent_units(panel)):
+    for sales in recent:
         weight = np.where(measurable, level.sum(sales[:, None])[:, 0], 0)
         total = float(weight.sum())
         if total > 0:
@@ -142,40 +143,30 @@ def weights(panel: Panel, level: Level, measurable: NDArray[np.bool_]) -> NDArra
     return np.asarray(measurable / max(int(measurable.sum()), 1), dtype=np.float64)
 
 
-def recent_units(panel: Panel) -> NDArray[np.float64]:
-    """(n_series,) units sold in the newest 4 seasons."""
-    units: NDArray[np.float64] = np.nan_to_num(panel.y[:, -_recent(panel) :]).sum(axis=1, dtype=np.float64)
-    return units
-
-
-def recent_sales(panel: Panel) -> NDArray[np.float64]:
-    """(n_series,) sales of the newest 4 seasons: money at the price of the day, units where no price is known.
+def recent_sales(panel: Panel) -> Recent:
+    """Sales of the newest 4 seasons (of 13 periods at most): (n_series,) money at the price of the day, and units.
 
     A day without a price counts at the series' mean price of these days; a series without any, at the mean price of
-    the others, weighted by their units.
+    the others, weighted by their units. Where no price is known at all, both are units.
     """
-    width, periods = _recent(panel), len(panel.periods)
+    periods = len(panel.periods)
+    width = min(periods, panel.frequency.weighed)
     units = np.nan_to_num(panel.y[:, -width:]).astype(np.float64)
+    sums: NDArray[np.float64] = units.sum(axis=1)
     if "price" not in panel.known:
-        return recent_units(panel)
+        return sums, sums
     price = np.broadcast_to(panel.known["price"][:, periods - width : periods], units.shape)
     priced = np.isfinite(price)
     if not priced.any():
-        return recent_units(panel)
-    money: NDArray[np.float64] = np.where(priced, units * np.where(priced, price, 0), 0).sum(axis=1)
+        return sums, sums
+    money = np.where(priced, units * np.where(priced, price, 0), 0).sum(axis=1)
     rest, sold = np.where(priced, 0, units).sum(axis=1), np.where(priced, units, 0).sum(axis=1)
     if not (rest > 0).any():
-        return money
+        return money, sums
     count = priced.sum(axis=1)
     own = np.where(priced, price, 0).sum(axis=1, dtype=np.float64) / np.maximum(count, 1)
     usual = float(money.sum() / sold.sum()) if sold.sum() > 0 else float(own[count > 0].mean())
-    found: NDArray[np.float64] = money + rest * np.where(count > 0, own, usual)
-    return found
-
-
-def _recent(panel: Panel) -> int:
-    """Periods that count as recent: 4 seasons, of 13 periods at most."""
-    return min(len(panel.periods), panel.frequency.weighed)
+    return money + rest * np.where(count > 0, own, usual), sums
 
 
 def _level_history(panel: Panel, level: Level) -> Array:

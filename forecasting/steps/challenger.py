@@ -149,7 +149,11 @@ def _tuned(settings: Settings, panel: Panel, tell: Tell) -> Settings:
         return settings
     from forecasting.models.tuning import tune  # Optuna takes a second to import
 
-    tuned = tune(panel, settings.panel.horizon, settings)
+    try:
+        tuned = tune(panel, settings.panel.horizon, settings)
+    except UNFIT as error:
+        tell(f"LightGBM's settings stay as they are, they cannot be sought on {len(panel.periods)} periods: {error}")
+        return settings
     tell(f"tuned LightGBM in {tuned.trials} trials: error {tuned.before:.4f} before, {tuned.error:.4f} with the best")
     return settings.model_copy(update={"train": settings.train.model_copy(update={"lightgbm": tuned.settings})})
 
