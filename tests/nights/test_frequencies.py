@@ -9,11 +9,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from forecasting.data.frequency import Frequency
+from forecasting.data.nights import Night
 from forecasting.data.tables import FORECASTS, FORECASTS_WITHDRAWN, QUALITY, RUNS
 from forecasting.queries.nights import steps
 from forecasting.queries.store import Store
 from forecasting.queries.today import today
 from forecasting.settings import Settings
+from forecasting.steps.extract import extract
+from forecasting.steps.quarantined import quarantined
+from forecasting.steps.run import Run
 from forecasting.stores.lake import Lake
 from forecasting.stores.warehouse import Warehouse
 from tests.frequencies import HORIZON, night, sales, shop
@@ -82,6 +87,37 @@ def test_seven_nights_one_after_the_other(tmp_path: Path, frequency: str, first:
     assert warehouse.read(RUNS, step="extract")["night"].nunique() == 7
     assert warehouse.read(FORECASTS_WITHDRAWN).empty  # the same forecasts replace nothing that was said
     assert HORIZON[frequency[0]] == settings.panel.horizon
+
+
+LATE = {
+    "W-MON": ["2026-06-24", "2026-06-28", "2026-06-29", "2026-07-02", "2026-07-05"],
+    "M": ["2026-04-15", "2026-04-30", "2026-05-10", "2026-06-30", "2026-07-09"],
+    "Q": ["2026-02-01", "2026-03-31", "2026-05-05", "2026-06-30", "2026-07-05"],
+}
+
+
+@pytest.mark.parametrize("grain", ["transactions", "periods"])
+@pytest.mark.parametrize("frequency", LATE)
+def test_whatever_nights_there_were_the_panel_is_that_of_one_reading(
+    tmp_path: Path, frequency: str, grain: str
+) -> None:
+    random, code = np.random.default_rng(3), Frequency.parse(frequency)
+    days = pd.date_range("2025-01-01", "2026-07-10")
+    rows = pd.DataFrame({"item": "I0", "store": "S", "day": days, "units": random.poisson(5, len(days)) + 1})
+    if grain == "periods":
+        rows = rows.assign(day=code.starts(pd.DatetimeIndex(rows["day"])))
+        rows = rows.groupby(["item", "store", "day"], as_index=False)["units"].sum()
+    old = rows[rows["day"] <= pd.Timestamp("2025-06-01")].tail(1).assign(units="none")
+    rows, changes = pd.concat([rows, old]), {"extract__sales__grain": grain, "extract__correction_days": 3}
+    settings = shop(tmp_path / "nights", frequency, rows, **changes)
+    for number, asked in enumerate(map(date.fromisoformat, LATE[frequency])):
+        extract(settings, asked, Run(str(asked)))
+        once = shop(tmp_path / f"once{number}", frequency, rows, **changes)
+        extract(once, asked, Run("once"))
+        cutoff = Night.of(frequency, asked).cutoff
+        panel = Lake(settings.lake).read_panel(cutoff)
+        assert np.array_equal(panel.y, Lake(once.lake).read_panel(cutoff).y, equal_nan=True)
+        assert len(quarantined(settings, panel, date(2025, 3, 31))[0]) == 1  # what the first night set aside
 
 
 def test_a_month_that_comes_late_is_read_by_the_next_night(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from forecasting.data.nights import Night
 from forecasting.data.tables import FORECASTS, QUALITY, SCORES
+from forecasting.errors import SettingsError
 from forecasting.queries.store import Store
 from forecasting.queries.today import today
 from forecasting.steps import forecast, trace
@@ -80,3 +81,15 @@ def test_hours_are_forecast_scored_and_traced(tmp_path: Path) -> None:
     facts = trace.trace(settings, "I0_S", noon.to_pydatetime(), date(2026, 6, 28))
     assert facts["forecast"]["mean"] == before
     assert facts["sales"]["rows"][-1]["ds"] == "2026-06-28 23:00"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"panel__horizon": 30}, "whole days: 24, 48"),
+        ({"warehouse__url": "postgresql+psycopg://host/db"}, "needs a warehouse in SQLite"),
+    ],
+)
+def test_what_hours_cannot_do_yet_is_refused_before_anything_is_read(tmp_path: Path, changes, told: str) -> None:
+    with pytest.raises(SettingsError, match=told):
+        shop(tmp_path, "H", sales("H", date(2026, 6, 29), items=1), **changes)
