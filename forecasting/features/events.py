@@ -18,7 +18,7 @@ from forecasting.features.history import Vector
 
 Places = NDArray[np.intp]
 Logs = NDArray[np.float64]
-OWN = 6  # names with a column of their own; the rest share one distance
+OWN = 4  # names with a column of their own; the rest share one distance
 NEWEST = 8  # days of a name that its uplift is measured on
 NEIGHBOURS = {"H": 168, "D": 7, "W": 1, "M": 1, "Q": 1}  # periods from an event to those that say what is usual
 OFFSETS = {"D": (-2, -1, 0, 1)}  # periods around an event that may sell more or less; elsewhere the event's own
