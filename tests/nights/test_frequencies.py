@@ -11,13 +11,13 @@ import pytest
 
 from forecasting.data.frequency import Frequency
 from forecasting.data.nights import Night
+from forecasting.data.observed import QUARANTINED
 from forecasting.data.tables import FORECASTS, FORECASTS_WITHDRAWN, QUALITY, RUNS
 from forecasting.queries.nights import steps
 from forecasting.queries.store import Store
 from forecasting.queries.today import today
 from forecasting.settings import Settings
 from forecasting.steps.extract import extract
-from forecasting.steps.quarantined import quarantined
 from forecasting.steps.run import Run
 from forecasting.stores.lake import Lake
 from forecasting.stores.warehouse import Warehouse
@@ -117,7 +117,7 @@ def test_whatever_nights_there_were_the_panel_is_that_of_one_reading(
         cutoff = Night.of(frequency, asked).cutoff
         panel = Lake(settings.lake).read_panel(cutoff)
         assert np.array_equal(panel.y, Lake(once.lake).read_panel(cutoff).y, equal_nan=True)
-        assert len(quarantined(settings, panel, date(2025, 3, 31))[0]) == 1  # what the first night set aside
+        assert int((panel.absence == QUARANTINED).sum()) == 1  # the row that the first night quarantined
 
 
 def test_a_month_that_comes_late_is_read_by_the_next_night(tmp_path: Path) -> None:
