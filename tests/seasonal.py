@@ -11,7 +11,7 @@ import pandas as pd
 from forecasting.data.events import Events
 from forecasting.data.frequency import Frequency
 from forecasting.data.panel import Panel
-from forecasting.features.seasons import easter
+from forecasting.features.anchors import easter
 from tests.panels import panel_of
 
 CHRISTMAS, EASTER, ALWAYS = "christmas", "easter", "always"
