@@ -13,14 +13,14 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
-from benchmarks import arima, contest, m5, m5_levels, night, report, scale
+from benchmarks import arima, contest, coverage, m5, m5_levels, night, report, scale
 
 Part = Callable[..., None]
 ROOT = Path(__file__).parents[1]
 PARTS: dict[str, Part] = (
     {"m5": m5.part, "m5_levels": m5_levels.part}
     | {name: contest.part(name) for name in contest.CONTESTS}
-    | {"arima": arima.part, "night": night.part, "scale": scale.part}
+    | {"arima": arima.part, "night": night.part, "scale": scale.part, "coverage": coverage.part}
 )
 
 
