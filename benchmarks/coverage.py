@@ -32,7 +32,7 @@ from forecasting.planning.sums import distribution
 Numbers = NDArray[np.float64]
 KINDS = ("poisson", "negative binomial", "intermittent", "weekday", "seasonal", "steady")
 SIZES = (1, 5, 40, 150, 600)
-PERIODS = {"D": (200, 28), "W-MON": (130, 28), "M": (72, 14)}  # history, horizon
+PERIODS = {"D": (200, 28), "W-MON": (190, 28), "M": (72, 14)}  # history, horizon
 SPANS = (7, 14, 28)
 CASES = 3000  # series x shops of a cell, at least this many over the size of the horizon
 AT = (0.05, 0.5, 0.95)
