@@ -26,13 +26,14 @@ from forecasting.models.base import QUANTILES
 from forecasting.models.past_sums import drawn
 from forecasting.models.pooling import GRID, Numbers
 from forecasting.models.scores import Fold, Scores, Tables, own_factors
-from forecasting.models.traits import BINS, COLD, Traits, matrix, window
+from forecasting.models.traits import BINS, COLD, Traits, ended, matrix, window
 from forecasting.models.windows import Sums
 
 __all__ = ["GRID", "Calibration", "Fold"]
 # Periods of the window over its whole that the level of a forecast rests on, where nothing is known: errors of level
 # are the same in all periods ahead, and have the variance of one period over so many.
 TOGETHER = 3.0
+Own = tuple[Numbers, Numbers, Numbers, Numbers]  # own quantiles, their weight, factor on the spread, trust
 OWN = 100.0  # errors of its own from which on a series' quantiles are its own rather than those of like series
 
 
@@ -40,7 +41,8 @@ OWN = 100.0  # errors of its own from which on a series' quantiles are its own r
 class Calibration:
     """tables: scores of groups. ids: (n,) series with errors of their own; factor: (n,) on the spread of each.
 
-    trust: (n + KINDS,) in the forecasts of each series, and of the kinds for others. own: (n, BINS, len(GRID)) quantiles of its scores; share: (n, BINS) weight of these. sums: of windows of periods.
+    trust: (n + KINDS,) in the forecasts of each series, and of the kinds for others. sums: of windows of periods.
+    own: (n, BINS, len(GRID)) quantiles of its scores; share: (n, BINS) weight of these.
     """
 
     tables: Tables
@@ -84,7 +86,7 @@ class Calibration:
 
     def _block(
         self, traits: Traits, mean: Numbers, group: tuple[Numbers, Numbers],
-        series_: tuple[Numbers, Numbers, Numbers, Numbers], at: Numbers,
+        series_: Own, at: Numbers,
     ) -> Numbers:  # fmt: skip
         scores, distances = group
         mine, share, factor, trust = series_
@@ -98,7 +100,7 @@ class Calibration:
         found = traits.rounded(np.maximum(centre[..., None] + spread[..., None] * score, 0.0))
         found = around(found, mean, at)
         shut = traits.shut[:, np.arange(mean.shape[1]) % 7]
-        idle = ((traits.kind == COLD)[:, None] & (mean <= 0)) | (mean <= 0).all(axis=1)[:, None] | shut
+        idle = (traits.cold[:, None] & (mean <= 0)) | ended(mean) | shut
         return np.where(idle[..., None], 0.0, found)
 
     def total(
@@ -128,18 +130,18 @@ class Calibration:
             found[rare, length - 1] = mixed
         found = np.maximum.accumulate(traits.rounded(found[:, wanted]), axis=1)
         found = around(found, np.cumsum(means, axis=1)[:, wanted], np.asarray(at))
-        return np.where((means <= 0).all(axis=1)[:, None, None], 0.0, found)
+        return np.where(ended(means)[..., None], 0.0, found)
 
     def _places(self, panel: Panel) -> NDArray[np.intp]:
         """(n_series,) place of each series of the panel among `ids`, -1 for one that is new."""
         return pd.Index(self.ids).get_indexer(pd.Index(panel.unique_ids.astype(str)))
 
-    def _series(self, place: NDArray[np.intp], traits: Traits, weights: Numbers) -> tuple[Numbers, ...]:
+    def _series(self, place: NDArray[np.intp], traits: Traits, weights: Numbers) -> Own:
         """Own quantiles (n, BINS, n_levels), their weight (n, BINS), the factor on the spread and the trust, (n,)."""
         usual = self.trust[len(self.ids) :][traits.kind].astype(np.float64)
         if not len(self.ids):
             return np.zeros((len(place), BINS, weights.shape[1])), np.zeros((len(place), BINS)), usual**0, usual
-        known = (place >= 0) & (traits.kind != COLD)
+        known = np.asarray((place >= 0) & ~traits.cold)
         factor, trust = np.where(known, self.factor[place], 1.0), np.where(known, self.trust[place], usual)
         return self.own[place] @ weights, np.where(known[:, None], self.share[place], 0.0), factor, trust
 
@@ -178,10 +180,12 @@ def around(quantiles: Numbers, mean: Numbers, at: Numbers) -> Numbers:
 
 def _own(scores: Scores, tables: Tables) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Quantiles of each series' own scores, at no distance in particular, and their weights."""
-    live = scores.kind != COLD
+    live = np.asarray(scores.kind != COLD)
     beside = tables.distance[scores.kind, scores.bin, scores.bucket]
     values = scores.jittered / np.maximum(beside, 1e-9)
     order = np.flatnonzero(live)[np.argsort(values[live])]
-    found, sizes = pooling.quantiles(values[order], scores.series[order] * BINS + scores.bin[order], len(scores.ids) * BINS)
+    found, sizes = pooling.quantiles(
+        values[order], scores.series[order] * BINS + scores.bin[order], len(scores.ids) * BINS
+    )
     share = (sizes / (sizes + OWN)).reshape(-1, BINS)
     return found.reshape(len(share), BINS, len(GRID)).astype(np.float32), share.astype(np.float32)

@@ -6,8 +6,7 @@ different series only in part. So each level, and each length of a sum, is calib
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -26,6 +25,7 @@ from forecasting.models.calibration import Calibration, Fold
 from forecasting.models.ratio_cells import RatioCells
 from forecasting.models.traits import window
 
+Quantiles = Callable[[NDArray[np.intp]], Matrix]  # of series by their places
 SPREAD = 20_000  # series whose sums are spread at once
 PARTS = 4  # lengths of the sums: a quarter, half, three quarters of the horizon, and the whole
 
@@ -65,41 +65,65 @@ class Calibrations:
     ) -> Iterator[Spread]:
         """Every level's forecasts, from those of the series, (n_series, horizon): the means add up.
 
-        series: with those of the series too, which come last. A group of one series has that series' quantiles.
+        series: with those of the series too, which come last. A group of one series has that series' quantiles, and
+        quantiles of a group are at least those of each of its series: demand is never below 0.
         """
-        for level, part, total in self._levels(panel, mean):
-            if level.name == SERIES and not series:
-                continue
-            found = self.days[level.name].quantiles(part, total, at=at)
-            alone, member = _alone(level)
-            if len(alone):
-                found[alone] = self.days[SERIES].quantiles(panel, mean[member], member, at)
-            yield Spread(level, total, found)
+
+        def quantiles(rows: NDArray[np.intp]) -> Matrix:
+            return self.days[SERIES].quantiles(panel, mean[rows], rows, at)
+
+        found = list(self._levels(panel, mean))
+        bounds = self._bounds([level for level, _, _ in found], len(mean), quantiles)
+        for level, part, total in found:
+            if level.name != SERIES:
+                own = self.days[level.name].quantiles(part, total, at=at)
+                yield Spread(level, total, _within(level, own, bounds.get(level.name), quantiles))
+        if series:
+            level, part, total = found[-1]
+            yield Spread(level, total, self.days[SERIES].quantiles(part, total, at=at))
 
     def by_sum(self, panel: Panel, mean: Matrix, at: Sequence[float] = QUANTILES) -> Iterator[Spread]:
         """Every level's demand over the first `windows` periods; those beyond the horizon of `mean` are left out.
 
         The series come last, a block of them at a time.
         """
-        for level, part, total in self._levels(panel, mean):
+
+        def quantiles(rows: NDArray[np.intp]) -> Matrix:
+            return self._summed(SERIES, panel, mean[rows], rows, at)
+
+        found = list(self._levels(panel, mean))
+        bounds = self._bounds([level for level, _, _ in found], len(mean), quantiles)
+        for level, part, total in found:
             if level.name != SERIES:
-                found = self._summed(level.name, part, total, np.arange(len(total)), at)
-                alone, member = _alone(level)
-                if len(alone):
-                    found[alone] = self._summed(SERIES, panel, mean[member], member, at)
-                yield Spread(level, _sums(total, self._within(mean)), found)
-                continue
-            for some in blocks(len(total), SPREAD):
-                rows = np.arange(some.start, some.stop)
-                own = Level(SERIES, rows, level.labels[some])
-                found = self._summed(SERIES, part, total[some], rows, at)
-                yield Spread(own, _sums(total[some], self._within(mean)), found)
+                own = self._summed(level.name, part, total, np.arange(len(total)), at)
+                summed = _sums(total, self._fitting(mean))
+                yield Spread(level, summed, _within(level, own, bounds.get(level.name), quantiles))
+        level, _, total = found[-1]
+        for some in blocks(len(total), SPREAD):
+            rows = np.arange(some.start, some.stop)
+            own_level = Level(SERIES, rows, level.labels[some])
+            yield Spread(own_level, _sums(total[some], self._fitting(mean)), quantiles(rows))
+
+    def _bounds(self, found: Sequence[Level], count: int, quantiles: Quantiles) -> dict[str, Matrix]:
+        """Of each level, by name, the largest quantiles of the series of each group; none for models of releases."""
+        if any(isinstance(one, RatioCells) for one in self.days.values()):
+            return {}
+        bounds: dict[str, Matrix] = {}
+        for some in blocks(count):
+            rows = np.arange(some.start, some.stop)
+            values = quantiles(rows)
+            for level in found:
+                if level.name != SERIES:
+                    shape = (len(level.labels), *values.shape[1:])
+                    least = bounds.setdefault(level.name, np.zeros(shape, dtype=np.float32))
+                    np.maximum.at(least, level.codes[rows], values)
+        return bounds
 
     def _summed(
         self, name: str, panel: Panel, mean: Matrix, rows: NDArray[np.intp], at: Sequence[float]
     ) -> NDArray[np.float32]:
         """(len(rows), n_windows, len(at)) quantiles of sums over the first periods of (len(rows), horizon) means."""
-        one, windows = self.days[name], self._within(mean)
+        one, windows = self.days[name], self._fitting(mean)
         if isinstance(one, RatioCells):
             return self.sums[name].quantiles(panel, _sums(mean, windows), rows, at)
         found: Matrix = np.empty((len(rows), len(windows), len(at)), dtype=np.float32)
@@ -107,7 +131,7 @@ class Calibrations:
             found[part] = one.total(panel, mean[part], rows[part], at, (0, *windows))
         return found
 
-    def _within(self, mean: Matrix) -> tuple[int, ...]:
+    def _fitting(self, mean: Matrix) -> tuple[int, ...]:
         return tuple(width for width in self.windows if width <= mean.shape[1])
 
     def _levels(self, panel: Panel, mean: Matrix) -> Iterator[tuple[Level, Panel, Matrix]]:
@@ -164,10 +188,19 @@ def _by_level(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Calibration]:
     return found
 
 
+def _within(level: Level, own: Matrix, least: Matrix | None, quantiles: Quantiles) -> Matrix:
+    """Quantiles of a level's groups: at least `least`, and those of the series itself in a group of one."""
+    if least is None:
+        return own
+    found: Matrix = np.maximum(own, least)
+    alone, member = _alone(level)
+    if len(alone):
+        found[alone] = quantiles(member)
+    return found
+
+
 def _alone(level: Level) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Groups of one series, and that series."""
-    if level.name == SERIES:
-        return np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp)
     alone = np.flatnonzero(np.bincount(level.codes, minlength=len(level.labels)) == 1)
     member = np.zeros(len(level.labels), dtype=np.intp)
     member[level.codes] = np.arange(len(level.codes))

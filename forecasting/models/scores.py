@@ -15,7 +15,7 @@ from forecasting.data.frequency import Frequency
 from forecasting.data.panel import Matrix, Panel
 from forecasting.models import pooling
 from forecasting.models.pooling import GRID, SPREAD, Codes, Numbers
-from forecasting.models.traits import BINS, COLD, FEW, KINDS, NONE, PARENT, RARE, Traits, matrix
+from forecasting.models.traits import BINS, COLD, FEW, KINDS, NONE, PARENT, RARE, Traits, ended, matrix
 
 Fold = tuple[Panel, Matrix, Matrix]  # panel at the cutoff, actuals, mean forecasts
 BUCKETS = {"D": (7, 14)}  # periods ahead: 1-7, 8-14, more
@@ -52,7 +52,8 @@ class Seen:
 class Scores:
     """A row an error: series, fold, bucket of steps, bin of the forecast, kind of series, and the score.
 
-    trust: of each series in its forecasts, and of each kind. plain: (actual - mean) / spread; jittered: the same at a point of the unit's interval around the actual.
+    plain: (actual - mean) / spread; jittered: the same at a point of the unit's interval around the actual. trust: of
+    each series in its forecasts, and of each kind.
     """
 
     ids: NDArray[np.str_]
@@ -83,7 +84,7 @@ class Scores:
 
     def over(self, factors: Numbers) -> Scores:
         """With the spread of each row, (n_rows,), or of each series and fold, multiplied by factors."""
-        mine = factors[self.series, self.fold] if factors.ndim == 2 else factors
+        mine: Numbers = factors[self.series, self.fold] if factors.ndim == 2 else factors
         return replace(self, plain=self.plain / mine, jittered=self.jittered / mine)
 
 
@@ -91,7 +92,7 @@ def _begun(fold: Fold, series: NDArray[np.intp], number: int) -> Seen:
     panel, actual, forecast = fold
     traits, mean = Traits.of(panel), matrix(forecast)
     steps = np.arange(mean.shape[1])
-    idle = (mean <= 0).all(axis=1)[:, None] | ((traits.kind == COLD)[:, None] & (mean <= 0))
+    idle = ended(mean) | (traits.cold[:, None] & (mean <= 0))
     y = np.where(idle | traits.shut[:, steps % 7] | ~np.isfinite(mean), np.nan, actual.astype(np.float64))
     mean = np.nan_to_num(mean)
     own = np.array([zlib.crc32(str(name).encode()) for name in panel.unique_ids]) / 2**32
@@ -117,12 +118,12 @@ def trusted(folds: Sequence[Seen], count: int) -> tuple[Numbers, Numbers]:
         gain = (weight * away * np.where(used, one.y - level, 0.0)).sum(axis=1)
         above += np.bincount(place, weights=gain, minlength=size)
         below += np.bincount(place, weights=(weight * away**2).sum(axis=1), minlength=size)
-    above, below = above.reshape(count, KINDS), below.reshape(count, KINDS)
-    all_ = (above.sum() + SLOPE) / (below.sum() + SLOPE)
-    kinds = np.clip((above.sum(axis=0) + SLOPE * all_) / (below.sum(axis=0) + SLOPE), 0.0, 1.0)
-    share = below / np.maximum(below.sum(axis=1, keepdims=True), 1e-300)
-    usual = np.where(below.sum(axis=1) > 0, share @ kinds, 1.0)
-    own = (above.sum(axis=1) + OWN_SLOPE * usual) / (below.sum(axis=1) + OWN_SLOPE)
+    gains, weights = above.reshape(count, KINDS), below.reshape(count, KINDS)
+    all_ = (gains.sum() + SLOPE) / (weights.sum() + SLOPE)
+    kinds = np.clip((gains.sum(axis=0) + SLOPE * all_) / (weights.sum(axis=0) + SLOPE), 0.0, 1.0)
+    share = weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-300)
+    usual = np.where(weights.sum(axis=1) > 0, share @ kinds, 1.0)
+    own = (gains.sum(axis=1) + OWN_SLOPE * usual) / (weights.sum(axis=1) + OWN_SLOPE)
     return np.clip(own, 0.0, 1.0), kinds
 
 
@@ -145,8 +146,10 @@ def buckets(steps: int, frequency: Frequency) -> NDArray[np.intp]:
 
 @dataclass(frozen=True)
 class Tables:
-    """scores: (DISTANCES, KINDS, BINS, len(GRID)) quantiles; distance: (KINDS, BINS, DISTANCES) their spread beside
-    that at any distance; nothing: (KINDS,) mean squared score of forecasts of next to nothing."""
+    """scores: (DISTANCES, KINDS, BINS, len(GRID)) quantiles. distance: (KINDS, BINS, DISTANCES) spread there.
+
+    That is beside the spread at any distance. nothing: (KINDS,) mean squared score of forecasts of next to nothing.
+    """
 
     scores: NDArray[np.float32]
     distance: NDArray[np.float32]
@@ -156,7 +159,7 @@ class Tables:
     def of(cls, scores: Scores) -> Tables:
         """Pooled from kinds to classes of zeros, distances and all; series that are not sold yet apart."""
         found = np.zeros((DISTANCES, KINDS, BINS, len(GRID)))
-        live = scores.kind != COLD
+        live: NDArray[np.bool_] = np.asarray(scores.kind != COLD)
         prior = pooling.fitted(scores.plain[live & (scores.bin >= FEW)])
         order = np.argsort(scores.jittered)
         for bin_ in range(BINS):
@@ -200,7 +203,8 @@ def _of_nothing(scores: Scores, rows: NDArray[np.intp], rare: bool) -> Numbers:
     """
     if not rare:
         return np.zeros(len(GRID))
-    return pooling.pooled(scores.jittered[rows], [], np.zeros(len(GRID)))[0]
+    found: Numbers = pooling.pooled(scores.jittered[rows], [], np.zeros(len(GRID)))[0]
+    return found
 
 
 def own_factors(scores: Scores) -> tuple[Numbers, Numbers]:

@@ -16,15 +16,16 @@ from forecasting.data.panel import Matrix, Panel
 
 Numbers = NDArray[np.float64]
 WINDOW = {"D": 91, "W": 52, "M": 36}  # newest periods that the traits are measured on
-COLD, YOUNG, RARE, KINDS = 0, 1, 5, 17  # from RARE on, sales are rare
+COLD, YOUNG, SEASONAL, RARE, KINDS = 0, 1, 5, 8, 20  # from RARE on, sales are rare
 ZEROS = (0.15, 0.45, 0.8, 0.93)  # limits of the share of periods without a sale
 SIZES = (0.2, 0.6)  # limits of the variation coefficient of what is sold in a period with a sale
 CHANCE = 1.0  # sales more that rare ones might as well have been
-FEWEST = 8  # kind from which on sales are so rare that twice the window is looked at
+FEWEST = 11  # kind from which on sales are so rare that twice the window is looked at
 STEPS = 12  # the smallest sale is at most so many units, for the unit to matter
 STEADY = 0.005  # of the level: least standard deviation
 SHUT = 6  # observed periods without a sale, for a weekday to be closed
-PARENT = np.array([0, 1, *(2 + np.arange(15) // 3)])  # of each kind: cold, young, a class of zeros
+PARENT = np.array([0, 1, *[2] * 6, *(3 + np.arange(12) // 3)])  # of each kind: cold, young, a class of zeros
+YEARLY = 0.6  # variance of yearly differences over that about the mean, below which demand has a season of the year
 NONE, FEW, SOME = 0, 1, 2  # bins of the forecast beside the level
 BINS, LOW, MIDDLE = 3, 0.02, 0.3
 
@@ -34,8 +35,9 @@ class Traits:
     """(n_series,) each. level: mean units a period; kind: class of like series, COLD where nothing was sold.
 
     linear, square: variance of a period at the level, the part that grows with the mean and the part that grows with
-    its square. more: units a period that the level of rare sales may well be higher, by the number of them. unit: units that sales are multiples of, 0 where there is none. rare: share of periods without a sale
-    above the first limit. shut: (n_series, 7) weekdays, from the one after the cutoff on, on which it never sells.
+    its square. more: units a period that the level of rare sales may well be higher, by the number of them. unit: units
+    that sales are multiples of, 0 where there is none. shut: (n_series, 7) weekdays, from the one after the cutoff on,
+    on which it never sells.
     """
 
     level: Numbers
@@ -43,7 +45,7 @@ class Traits:
     square: Numbers
     more: Numbers
     unit: Numbers
-    kind: NDArray[np.int16]
+    kind: NDArray[np.intp]
     shut: NDArray[np.bool_]
 
     @classmethod
@@ -72,7 +74,11 @@ class Traits:
         sold = filled > 0
         open_ = seen & ~_tiled(shut, seen.shape[1]) if shut is not None else seen
         share = 1 - sold.sum(axis=1) / np.maximum(open_.sum(axis=1), 1)
-        variance = _variance(newest, profile) if weekly else _lesser(y, newest, level, season, share < ZEROS[0])
+        yearly = np.zeros(len(y), dtype=bool)
+        if weekly:
+            variance = _variance(newest, profile)
+        else:
+            variance, yearly = _lesser(y, newest, level, season, share < ZEROS[0])
         unit = _unit(filled, sold)
         safe = np.where(level > 0, level, 1.0)
         young = count < max(6, min(14, width // 6))
@@ -83,14 +89,20 @@ class Traits:
         linear = np.where(rare, variance, np.minimum(variance, unit * level))
         more = np.where(rare, CHANCE * level / np.maximum(sold.sum(axis=1), 1), 0.0)
         square = (variance - linear) / np.maximum(((profile / safe[:, None]) ** 2).mean(axis=1), 1e-12)
-        kind = 2 + 3 * np.searchsorted(ZEROS, share, side="right") + _sizes(filled, sold)
-        kind = np.where(level > 0, np.where(young, YOUNG, kind), COLD).astype(np.int16)
+        zeros = np.searchsorted(ZEROS, share, side="right")
+        kind = np.where(zeros > 0, RARE + 3 * (zeros - 1), np.where(yearly, SEASONAL, 2)) + _sizes(filled, sold)
+        kind = np.where(level > 0, np.where(young, YOUNG, kind), COLD).astype(np.intp)
         return cls(level, linear, square, more, unit, kind, np.zeros((len(y), 7), dtype=bool) if shut is None else shut)
 
     @property
     def rare(self) -> NDArray[np.bool_]:
         """Whether many periods pass without a sale."""
         return np.asarray(self.kind >= RARE)
+
+    @property
+    def cold(self) -> NDArray[np.bool_]:
+        """Whether nothing was sold in the window."""
+        return np.asarray(self.kind == COLD)
 
     def centre(self, mean: Numbers, trust: Numbers) -> Numbers:
         """(n_series, n) means that quantiles are taken about: of rare sales part of the way from level to forecast.
@@ -103,11 +115,11 @@ class Traits:
         found: Numbers = np.where(moved, np.maximum(drawn, 0.0), mean)
         return found
 
-    def relative(self, mean: Numbers) -> NDArray[np.int8]:
+    def relative(self, mean: Numbers) -> NDArray[np.intp]:
         """(n_series, n) bins of mean forecasts beside the level: next to nothing, little, or of its size."""
         beside = mean / np.where(self.level > 0, self.level, 1.0)[:, None]
-        found = np.searchsorted((LOW, MIDDLE), beside, side="right").astype(np.int8)
-        return np.where((self.kind == COLD)[:, None], np.int8(SOME), found)
+        found = np.searchsorted((LOW, MIDDLE), beside, side="right")
+        return np.where(self.cold[:, None], SOME, found)
 
     def variance(self, mean: Numbers) -> Numbers:
         """(n_series, n) variance of a period's demand about a mean forecast, by the series' own history.
@@ -120,7 +132,7 @@ class Traits:
         beside = np.where(beside < LOW, 1.0, np.maximum(beside, least))
         beside = beside + (self.more / np.where(self.level > 0, self.level, 1.0))[:, None]
         found: Numbers = self.linear[:, None] * beside + self.square[:, None] * beside**2
-        return np.where((self.kind == COLD)[:, None], mean**2, found)
+        return np.where(self.cold[:, None], mean**2, found)
 
     def rounded(self, quantiles: Numbers) -> Numbers:
         """Quantiles (n_series, ...) as multiples of the unit, where there is one."""
@@ -166,8 +178,12 @@ def _variance(newest: Numbers, profile: Numbers) -> Numbers:
     return found
 
 
-def _lesser(y: Numbers, newest: Numbers, level: Numbers, season: int, frequent: NDArray[np.bool_]) -> Numbers:
+def _lesser(
+    y: Numbers, newest: Numbers, level: Numbers, season: int, frequent: NDArray[np.bool_]
+) -> tuple[Numbers, NDArray[np.bool_]]:
     """(n,) variance about the mean, or that of half the differences from a season before, if it is less and known.
+
+    And whether it is less by far.
 
     Of frequent sales only: where most periods have none, nothing differs from nothing.
     """
@@ -178,7 +194,8 @@ def _lesser(y: Numbers, newest: Numbers, level: Numbers, season: int, frequent: 
     known = np.isfinite(change)
     enough = known.sum(axis=1) >= max(6, season // 2)
     yearly = (np.where(known, change, 0.0) ** 2).sum(axis=1) / np.maximum(2 * known.sum(axis=1), 1)
-    return np.where(enough & frequent, np.minimum(plain, yearly), plain)
+    taken = enough & frequent
+    return np.where(taken, np.minimum(plain, yearly), plain), taken & (yearly < YEARLY * plain)
 
 
 def _unit(filled: Numbers, sold: NDArray[np.bool_]) -> Numbers:
@@ -200,7 +217,13 @@ def _sizes(filled: Numbers, sold: NDArray[np.bool_]) -> NDArray[np.intp]:
     count = np.maximum(sold.sum(axis=1), 1)
     mean = filled.sum(axis=1) / count
     spread = np.sqrt((np.where(sold, filled - mean[:, None], 0.0) ** 2).sum(axis=1) / count)
-    return np.searchsorted(SIZES, spread / np.maximum(mean, 1e-300), side="right")
+    found: NDArray[np.intp] = np.searchsorted(SIZES, spread / np.maximum(mean, 1e-300), side="right")
+    return found
+
+
+def ended(mean: Numbers) -> NDArray[np.bool_]:
+    """(n, 1) whether the forecast is zero throughout: that demand has ended, or not begun."""
+    return np.asarray((mean <= 0).all(axis=1))[:, None]
 
 
 def matrix(mean: Matrix) -> Numbers:

@@ -102,10 +102,13 @@ class Sums:
         weights: from GRID to the levels that are asked for.
         """
         steps = np.arange(1, mean.shape[1] + 1)
-        variance, running = np.cumsum(_variance(traits, mean, self.nothing), axis=1), np.cumsum(mean, axis=1)
+        variance, running = (
+            np.cumsum(_variance(traits, mean, self.nothing.astype(np.float64)), axis=1),
+            np.cumsum(mean, axis=1),
+        )
         full = _full(traits, running, steps[None, :]).astype(np.intp)
         kept = self.scores.astype(np.float64) @ weights
-        known = (place >= 0) & (traits.kind != COLD)
+        known = (place >= 0) & ~traits.cold
         own = np.where(known, self.factor.T[:, place], 1.0) if len(self.factor) else np.ones((len(kept), len(mean)))
         found = np.empty((*mean.shape, weights.shape[1]))
         for step, length in enumerate(steps):
@@ -124,10 +127,8 @@ class Sums:
         return cls(content["lengths"], content["nothing"], content["scores"], content["factor"])
 
 
-def _own(
-    rows: Rows, used: NDArray[np.bool_], squared: Numbers, shape: tuple[int, ...]
-) -> tuple[Numbers, Numbers]:
-    """Factors on the spread of each series' sums, (n_series,), and the same without each fold's, (n_series, n_folds)."""
+def _own(rows: Rows, used: NDArray[np.bool_], squared: Numbers, shape: tuple[int, ...]) -> tuple[Numbers, Numbers]:
+    """Factors on the spread of each series' sums, (n_series,), and without each fold's own, (n_series, n_folds)."""
     weight = rows.weight[used]
     beside = np.minimum(rows.plain[used] ** 2 / squared[rows.kind[used]], WIDE) * weight
     place, size = np.ravel_multi_index((rows.series[used], rows.fold[used]), shape), int(np.prod(shape))
@@ -196,7 +197,7 @@ def _variance(traits: Traits, mean: Numbers, nothing: Numbers) -> Numbers:
 
 def _full(traits: Traits, total: Numbers, periods: Numbers | NDArray[np.int64]) -> NDArray[np.bool_]:
     """Whether a sum's mean is more than next to nothing beside the series' level."""
-    found: NDArray[np.bool_] = (traits.kind == COLD)[:, None] | (total >= LOW * traits.level[:, None] * periods)
+    found: NDArray[np.bool_] = traits.cold[:, None] | (total >= LOW * traits.level[:, None] * periods)
     return found
 
 
@@ -208,4 +209,5 @@ def _between(kept: Numbers, lengths: NDArray[np.int64], length: int) -> Numbers:
         found: Numbers = kept[place]
         return found
     share = (length - lengths[place]) / (lengths[after] - lengths[place])
-    return (1 - share) * kept[place] + share * kept[after]
+    mixed: Numbers = (1 - share) * kept[place] + share * kept[after]
+    return mixed

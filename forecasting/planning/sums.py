@@ -52,9 +52,7 @@ def distribution(
     return found
 
 
-def _of_ratios(
-    calibrations: Calibrations, panel: Panel, mean: Matrix, horizon: int, at: Sequence[float]
-) -> Numbers:
+def _of_ratios(calibrations: Calibrations, panel: Panel, mean: Matrix, horizon: int, at: Sequence[float]) -> Numbers:
     """The same by ratios of sums, as a model of releases up to 0.2 has them. mean: of the periods that count."""
     periods = mean.shape[1]
     total = mean.sum(axis=1, dtype=np.float64)

@@ -88,7 +88,7 @@ def test_what_was_not_observed_counts_on_neither_side() -> None:
     (total,) = calibrations.days["total"].quantiles(*_total(panel, mean), at=(0.05, 0.5, 0.95))
     assert np.isfinite(total).all()
     assert total[3] == pytest.approx(mean.sum(axis=0)[3] * np.array([0.95, 1, 1.05]), rel=0.05)
-    seven = list(calibrations.by_sum(panel, mean, at=(0.5,)))[0]
+    seven = next(iter(calibrations.by_sum(panel, mean, at=(0.5,))))
     assert seven.quantiles[0, 1, 0] == pytest.approx(mean[:, :4].sum(), rel=0.05)
 
 
