@@ -23,7 +23,7 @@ from forecasting.data.blocks import blocks, release
 from forecasting.data.panel import Matrix, Panel
 from forecasting.models import pooling
 from forecasting.models.base import QUANTILES
-from forecasting.models.past_sums import drawn
+from forecasting.models.past_sums import Past, drawn
 from forecasting.models.pooling import GRID, Numbers
 from forecasting.models.scores import Fold, Scores, Tables, own_factors
 from forecasting.models.traits import BINS, COLD, Traits, ended, matrix, window
@@ -34,7 +34,7 @@ __all__ = ["GRID", "Calibration", "Fold"]
 # are the same in all periods ahead, and have the variance of one period over so many.
 TOGETHER = 3.0
 Own = tuple[Numbers, Numbers, Numbers, Numbers]  # own quantiles, their weight, factor on the spread, trust
-OWN = 100.0  # errors of its own from which on a series' quantiles are its own rather than those of like series
+OWN = 300.0  # errors of its own from which on a series' quantiles are its own rather than those of like series
 
 
 @dataclass(frozen=True)
@@ -80,15 +80,16 @@ class Calibration:
             chosen = np.arange(part.start, part.stop) if rows is None else rows[part]
             traits = Traits.of(panel, chosen)
             own = self._series(places[chosen], traits, weights)
-            result[part] = self._block(traits, matrix(mean[part]), group, own, np.asarray(at))
+            past = drawn(panel, chosen, traits, traits.level, 1, at)
+            result[part] = self._block(traits, matrix(mean[part]), group, own, (past, np.asarray(at)))
             release(panel.y)
         return result
 
     def _block(
-        self, traits: Traits, mean: Numbers, group: tuple[Numbers, Numbers],
-        series_: Own, at: Numbers,
-    ) -> Numbers:  # fmt: skip
+        self, traits: Traits, mean: Numbers, group: tuple[Numbers, Numbers], series_: Own, asked: tuple[Past, Numbers]
+    ) -> Numbers:
         scores, distances = group
+        (rare, values, share_of_past, _), at = asked
         mine, share, factor, trust = series_
         centre = traits.centre(mean, trust)
         bins, kind = traits.relative(centre), traits.kind[:, None]
@@ -97,8 +98,13 @@ class Calibration:
         score = (1 - weight) * scores[steps, kind, bins]
         score += weight * distances[steps, kind, bins][..., None] * mine[series, bins]
         spread = np.sqrt(traits.variance(centre)) * factor[:, None]
-        found = traits.rounded(np.maximum(centre[..., None] + spread[..., None] * score, 0.0))
-        found = around(found, mean, at)
+        found = np.maximum(centre[..., None] + spread[..., None] * score, 0.0)
+        beside = centre[rare] / np.maximum(traits.level[rare], 1e-300)[:, None]
+        # Where all sales are of one size, a higher mean is more of them and no larger ones.
+        beside = np.where(traits.alike[rare, None], np.minimum(beside, 1.0), beside)
+        drawn_ = share_of_past[:, None] * values[:, None] * beside[..., None]
+        found[rare] = (1 - share_of_past[:, None]) * found[rare] + drawn_
+        found = around(traits.rounded(found), mean, at)
         shut = traits.shut[:, np.arange(mean.shape[1]) % 7]
         idle = (traits.cold[:, None] & (mean <= 0)) | ended(mean) | shut
         return np.where(idle[..., None], 0.0, found)
@@ -143,7 +149,9 @@ class Calibration:
             return np.zeros((len(place), BINS, weights.shape[1])), np.zeros((len(place), BINS)), usual**0, usual
         known = np.asarray((place >= 0) & ~traits.cold)
         factor, trust = np.where(known, self.factor[place], 1.0), np.where(known, self.trust[place], usual)
-        return self.own[place] @ weights, np.where(known[:, None], self.share[place], 0.0), factor, trust
+        # Not by BLAS, whose last digits depend on how many series are asked for.
+        own = np.einsum("nbg,gl->nbl", self.own[place].astype(np.float64), weights)
+        return own, np.where(known[:, None], self.share[place], 0.0), factor, trust
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What `from_arrays` makes the same calibration of."""

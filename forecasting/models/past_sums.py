@@ -17,13 +17,15 @@ from forecasting.models.pooling import Numbers
 from forecasting.models.traits import Traits, window
 
 STRETCHES = 10.0
+PERIODS = 20.0  # the same for single periods, of which the folds show many
 LARGEST = 2.0  # no quantile lies beyond so many times the largest sum that was seen
 ENOUGH = 0.75  # share of a stretch's periods that must have been observed
+Past = tuple[NDArray[np.intp], Numbers, Numbers, Numbers]
 
 
 def drawn(
     panel: Panel, rows: NDArray[np.intp], traits: Traits, total: Numbers, length: int, at: Sequence[float]
-) -> tuple[NDArray[np.intp], Numbers, Numbers, Numbers]:
+) -> Past:
     """For rare sales: places among `rows`, quantiles (k, len(at)) of past sums, their weight and the limit, (k, 1).
 
     total: (len(rows),) mean that the sum is forecast with: past sums are scaled to it.
@@ -47,7 +49,7 @@ def drawn(
         most = np.where(number > 0, np.take_along_axis(ordered, np.maximum(number - 1, 0), axis=1), 0.0)
     beside = (total[rare] / np.maximum(traits.level[rare] * length, 1e-300))[:, None]
     apart = seen.sum(axis=1)[:, None] / length
-    weight = np.where(number > 0, apart / (apart + STRETCHES), 0.0)
+    weight = np.where(number > 0, apart / (apart + (STRETCHES if length > 1 else PERIODS)), 0.0)
     limit = np.where((most > 0) & (apart >= 2), LARGEST * most * np.maximum(beside, 1.0), np.inf)
     return rare, found * beside, weight, limit
 

@@ -21,8 +21,8 @@ Fold = tuple[Panel, Matrix, Matrix]  # panel at the cutoff, actuals, mean foreca
 BUCKETS = {"D": (7, 14)}  # periods ahead: 1-7, 8-14, more
 OTHERS = (2, 6)  # the same of weeks, months and longer periods
 DISTANCES = 3
-WIDE = 16.0  # squared score beside the mean of its group that counts at most: one error does not make a series wild
-FACTOR = 20.0  # k: errors of its own that weigh as much as "like the others" for the factor on a series' spread
+WIDE = 9.0  # squared score beside the mean of its group that counts at most: one error does not make a series wild
+FACTOR = 60.0  # k: errors of its own that weigh as much as "like the others" for the factor on a series' spread
 SLOPE, OWN_SLOPE = 2.0, 5.0  # k of a kind's and of a series' trust, in squared scores of forecast less level
 GOLDEN = (5**0.5 - 1) / 2
 

@@ -100,6 +100,11 @@ class Traits:
         return np.asarray(self.kind >= RARE)
 
     @property
+    def alike(self) -> NDArray[np.bool_]:
+        """Whether sales are rare and nearly of one size."""
+        return np.asarray(self.rare & ((self.kind - RARE) % 3 == 0))
+
+    @property
     def cold(self) -> NDArray[np.bool_]:
         """Whether nothing was sold in the window."""
         return np.asarray(self.kind == COLD)
@@ -174,7 +179,7 @@ def _variance(newest: Numbers, profile: Numbers) -> Numbers:
     error = newest - profile
     seen = np.isfinite(error)
     left = np.maximum(seen.sum(axis=1) - 7, 1)
-    found: Numbers = np.where(seen, error, 0.0) ** 2 @ np.ones(error.shape[1]) / left
+    found: Numbers = (np.where(seen, error, 0.0) ** 2).sum(axis=1) / left
     return found
 
 

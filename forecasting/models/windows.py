@@ -21,7 +21,7 @@ from forecasting.models.scores import WIDE, Scores, Seen, exponential, nested
 from forecasting.models.traits import COLD, KINDS, LOW, NONE, Traits
 
 ENOUGH = 0.75  # share of a window's periods that must have been observed
-WINDOWS = 15.0  # k: windows of its own that weigh as much as those of like series, for the spread of a series' sums
+WINDOWS = 18.0  # k: windows of its own that weigh as much as those of like series, for the spread of a series' sums
 EMPTY, FULL = 0, 1  # windows whose forecast is next to nothing, and the others
 
 
