@@ -13,14 +13,15 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
-from benchmarks import arima, chain, contest, m5, m5_levels, night, report, scale
+from benchmarks import arima, chain, contest, coverage, m5, m5_levels, night, report, scale
 
 Part = Callable[..., None]
 ROOT = Path(__file__).parents[1]
 PARTS: dict[str, Part] = (
     {"m5": m5.part, "m5_levels": m5_levels.part}
     | {name: contest.part(name) for name in contest.CONTESTS}
-    | {"chain": chain.part, "arima": arima.part, "night": night.part, "scale": scale.part}
+    | {"chain": chain.part, "coverage": coverage.part}
+    | {"arima": arima.part, "night": night.part, "scale": scale.part}
 )
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from forecasting.data.events import Events
 from forecasting.data.frequency import Frequency
 from forecasting.data.panel import Panel
-from forecasting.features.seasons import easter
+from forecasting.features.anchors import easter
 from tests.panels import panel_of
 
 CHRISTMAS, EASTER, ALWAYS = "christmas", "easter", "always"
@@ -37,7 +37,7 @@ def demand(kinds: list[str], days: pd.DatetimeIndex, seed: int) -> np.ndarray:
                 end = date(year, 12, 24) if kind == CHRISTMAS else date.fromisoformat(easter(year))
                 last, length = pd.Timestamp(end), BEFORE_CHRISTMAS if kind == CHRISTMAS else BEFORE_EASTER
                 season[(days <= last) & (days > last - pd.Timedelta(days=length))] = 1
-        y[row] = random.poisson(level * season * WEEK[days.dayofweek] * 1.05**years)
+        y[row] = random.poisson(level * season * WEEK[days.day_of_week] * 1.05**years)
     return y
 
 

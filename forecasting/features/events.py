@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from forecasting.data.events import Events, unnamed
 from forecasting.data.panel import Matrix, Panel
-from forecasting.features import seasons
+from forecasting.features import anchors
 from forecasting.features.history import Vector
 
 Places = NDArray[np.intp]
 Logs = NDArray[np.float64]
-OWN = 6  # names with a column of their own; the rest share one distance
+OWN = 4  # names with a column of their own; the rest share one distance
 NEWEST = 8  # days of a name that its uplift is measured on
 NEIGHBOURS = {"H": 168, "D": 7, "W": 1, "M": 1, "Q": 1}  # periods from an event to those that say what is usual
 OFFSETS = {"D": (-2, -1, 0, 1)}  # periods around an event that may sell more or less; elsewhere the event's own
@@ -70,7 +70,7 @@ def rank(panel: Panel) -> Names:
     if len(often) > OWN:
         score = dict(zip(often, _influence(part, events.take(rows), often), strict=True))
         own = sorted(often, key=lambda name: (-score[name], name))[:OWN]
-    far = next((name for name in own if seasons.moving(_only(events, name), panel.frequency, len(panel.periods))), "")
+    far = next((name for name in own if anchors.moving(_only(events, name), panel.frequency, len(panel.periods))), "")
     return Names(tuple(sorted(own)), tuple(sorted(set(met) - set(own))), far)
 
 
@@ -166,9 +166,9 @@ class _Uplift:
         """How far the name's days lie from the usual: the sum over series of their distance in standard errors."""
         total = 0.0
         for offset in offsets:
-            sold, usual, count = self._sums(self._days(name, offset)[0])
-            each = np.maximum(usual / np.maximum(count, 1), 1e-9)  # as if a usual period were one sale
-            error = np.sqrt(np.maximum(usual, 1e-9) * each)
+            sold, usual, count, spread = self._sums(self._days(name, offset)[0])
+            each = np.maximum(usual / np.maximum(count, 1), 1e-9)
+            error = np.sqrt(np.maximum(spread, 0.01 * each**2) * np.maximum(count, 1))
             total += float((np.abs(sold - usual) / error)[count > 0].sum())
         return total
 
@@ -195,15 +195,18 @@ class _Uplift:
         return (alone if own else days)[-NEWEST:], own
 
     def _measured(self, days: Places) -> tuple[Logs, Logs]:
-        sold, usual, count = self._sums(days)
-        doubt = usual / np.maximum(count, 1) + 0.5 * np.minimum(self.size, 1)
+        sold, usual, count, spread = self._sums(days)
+        each, unit = usual / np.maximum(count, 1), np.minimum(self.size, 1)
+        doubt = each + 0.5 * unit
         there = (count > 0) & (usual > 0)
         log = np.log(np.where(there, (sold + doubt) / np.maximum(usual + doubt, 1e-9), 1))
-        error = np.sqrt(np.minimum(self.size, doubt) / np.maximum(usual + doubt, 1e-9))
+        # Of as many days as it has, and of the four that each is compared with; counts spread no less than Poisson's.
+        variance = np.maximum(spread, each * unit) * np.maximum(count, 1) * 1.25
+        error = np.sqrt(variance) / np.maximum(usual + doubt, 1e-9)
         return log, np.where(count >= 2, np.sign(log) * np.maximum(np.abs(log) - DOUBT - error, 0), 0)
 
-    def _sums(self, days: Places) -> tuple[Logs, Logs, NDArray[np.int64]]:
-        """(n_rows,) units on the observed ones of these days, what was usual beside them, and how many they are."""
+    def _sums(self, days: Places) -> tuple[Logs, Logs, NDArray[np.int64], Logs]:
+        """(n_rows,) units on the observed of these days, what was usual beside them, their number, a day's variance."""
         periods = self.past.shape[1]
         beside = days[:, None] + self.step * np.array([-2, -1, 1, 2])
         inside = (beside >= 0) & (beside < periods)
@@ -215,8 +218,11 @@ class _Uplift:
         usual = np.where(seen, around, 0).sum(axis=2) / np.maximum(seen.sum(axis=2), 1)
         sold = self.y[self.rows[:, None], days]
         both = np.isfinite(sold) & seen.any(axis=2)
+        apart = np.where(seen, around - usual[:, :, None], 0).astype(np.float64)
+        free_days = np.maximum(seen.sum(axis=(1, 2)) - both.sum(axis=1), 1)  # a mean of each four is taken off
+        spread = (apart**2).sum(axis=(1, 2)) / free_days
         total = np.where(both, sold, 0).sum(axis=1, dtype=np.float64)
-        return total, np.where(both, usual, 0).sum(axis=1, dtype=np.float64), both.sum(axis=1)
+        return total, np.where(both, usual, 0).sum(axis=1, dtype=np.float64), both.sum(axis=1), spread
 
 
 def _lift(panel: Panel, events: Events, names: Sequence[str], horizon: int, size: Vector) -> tuple[Matrix, Matrix]:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from forecasting.data.events import Events
 from forecasting.data.frequency import Frequency
 from forecasting.data.panel import Matrix, Panel
+from forecasting.features import anchors
 from forecasting.features.history import Vector, window_mean, zero_share
 
 Places = NDArray[np.intp]
@@ -25,7 +24,8 @@ USUAL = np.float32(np.log(1.5))
 MOST_GROWTH = 2.5
 CLEAR = 0.8  # of the error of the plain place, below which the distance to a moving event explains a series better
 BOUND = 3.0  # times as much sold before an event as after it, where no second year says what a season is bound to
-ANCHORS = 3
+QUIET = 0.2  # share of a year without a sale, below which a series cannot rest for a quarter of it
+LEAST_SOLD = 10  # periods with sales in a year, of a season
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Season:
     level: (n,) recent level, units. before: (n,) the same a year ago; NaN where unknown. around, near: (n, horizon)
     mean a year ago over Frequency.around periods on each side, and over half of that; NaN where unknown. growth: (n,)
     recent over a year ago, drawn to 1. noise: (n,) units that a mean of `around` is uncertain by. size: (n,) units of
-    a period with sales. floor: (n,) least scale.
+    a period with sales. floor: (n,) least scale. rests: (n,) sells in a season only; no other has a tilt.
     """
 
     level: Vector
@@ -46,6 +46,7 @@ class Season:
     noise: Vector
     size: Vector
     floor: Vector
+    rests: NDArray[np.bool_]
 
     @property
     def expected(self) -> Matrix:
@@ -63,7 +64,7 @@ class Season:
         noise = self.noise[:, None]
         ratio = np.log((self.expected + noise) / (self.level[:, None] + noise))
         begins = (self.level[:, None] < 0.25 * self.around) & (ratio > 0)
-        known = np.isfinite(ratio) & (np.isfinite(self.before)[:, None] | begins)
+        known = self.rests[:, None] & np.isfinite(ratio) & (np.isfinite(self.before)[:, None] | begins)
         believed = np.clip(np.abs(ratio) / USUAL - 1, 0, 1)
         return np.where(known, ratio * believed, 0).astype(np.float32)
 
@@ -84,15 +85,24 @@ def measure(panel: Panel, horizon: int, means: Mapping[int, Vector]) -> Season:
     whole = means[year] if year in means else window_mean(y, year)
     level = _level(means[middle], means[long])
     usual = np.nan_to_num(whole)
-    size = np.nan_to_num(usual / np.maximum(1 - np.nan_to_num(zero_share(y, year)), 1e-6))  # of a period with sales
+    zeros = np.nan_to_num(zero_share(y, year))
+    size = np.nan_to_num(usual / np.maximum(1 - zeros, 1e-6))  # of a period with sales
     floor = np.where(size > 0, np.minimum(size, 1), 1) / frequency.windows[3]
     noise = 0.05 * usual + size * min(2 / (2 * half + 1), 0.5) + floor / 10
     ago = years_ago(panel, horizon, 1)
     pull = (0.25 * usual + noise).astype(np.float32)
     trend = _trend(y, usual, noise.astype(np.float32), year)
     growth = np.where(np.isfinite(ago.level), _growth(level, ago, pull, trend), trend)
-    vectors = [one.astype(np.float32) for one in (growth, noise, size, floor)]
-    return Season(level.astype(np.float32), ago.level, ago.around, ago.near, *vectors)
+    quiet = np.zeros(len(y), dtype=bool)
+    if y.shape[1] >= year + long:
+        few = np.flatnonzero((zeros >= QUIET) & np.isfinite(ago.around).any(axis=1))
+        quiet[few] = rests(y[few], year)
+    at = (_single(level), ago.level, ago.around, ago.near)
+    return Season(*at, _single(growth), _single(noise), _single(size), _single(floor), quiet)
+
+
+def _single(values: NDArray[np.floating[Any]]) -> Vector:
+    return values.astype(np.float32)
 
 
 def _growth(level: Vector, ago: Ago, pull: Vector, trend: Vector) -> Vector:
@@ -112,6 +122,25 @@ def _trend(y: Matrix, newest: Vector, noise: Vector, year: int) -> Vector:
     before = window_mean(y[:, -2 * year :], year, end=year) if y.shape[1] >= 2 * year else np.full(len(y), np.nan)
     ratio = np.clip((newest + noise) / (np.nan_to_num(before) + noise), 0.5, 2)
     found: Vector = np.where(np.isfinite(before), np.sqrt(ratio), 1).astype(np.float32)
+    return found
+
+
+def rests(y: Matrix, year: int) -> NDArray[np.bool_]:
+    """(n,) series that sell in a season only: each year they are silent for a quarter of it, and do sell.
+
+    Over the newest two years, one where the second is not known; sales on ten periods of days, a tenth of the year of
+    weeks and months. For others the recent level is the better measure: pasta's promotions came at about the same dates
+    in two years by chance, and a seasonal mean drawn to them had a WAPE of 1.008 where its own was 0.953.
+    """
+    found = np.ones(len(y), dtype=bool)
+    for back in range(2 if y.shape[1] >= 2 * year else 1):
+        mine = np.flatnonzero(found)
+        stop = y.shape[1] - back * year
+        sold = y[mine, max(0, stop - year) : stop] > 0
+        places = np.arange(sold.shape[1])
+        last = np.maximum.accumulate(np.where(sold, places, -1), axis=1)
+        silent = (places - last).max(axis=1, initial=0)
+        found[mine] = (silent >= year // 4) & (sold.sum(axis=1) >= min(LEAST_SOLD, max(1, year // 10)))
     return found
 
 
@@ -136,7 +165,7 @@ def years_ago(panel: Panel, horizon: int, years: int) -> Ago:
     wide, near = mean_around(y, plain, half), mean_around(y, plain, half // 2)
     level = _level_at(y, periods - years * year, frequency)
     open_ = np.ones(len(y), dtype=bool)
-    for days in _anchors(panel, horizon):
+    for days in anchors.near(panel, horizon):
         number, moved = _moved(targets, days, frequency)
         mine = np.flatnonzero(open_ & _bound(y, days, int(number[moved][0]), frequency)) if moved.any() else ()
         if not len(mine):
@@ -232,61 +261,3 @@ def _bound(y: Matrix, days: Places, number: int, frequency: Frequency) -> NDArra
     ended = (ahead > BOUND * np.maximum(after, window_mean(y, frequency.year))) & np.isfinite(ahead + after)
     bound: NDArray[np.bool_] = np.where(known, better, ended)
     return bound
-
-
-def _anchors(panel: Panel, horizon: int) -> list[Places]:
-    """Occurrences of the moving yearly events near the horizon, each as rising positions: Easter, and named ones."""
-    frequency, periods = panel.frequency, len(panel.periods)
-    if frequency.before_event == 0:
-        return []
-    reach = periods + horizon + frequency.before_event
-    found = [easters(frequency, panel.periods[0], reach)]
-    if panel.events is not None:
-        found += moving(panel.events, frequency, reach)
-    return [days for days in found if len(days) >= 2 and days[-1] >= periods - frequency.near_event][: 1 + ANCHORS]
-
-
-def moving(events: Events, frequency: Frequency, reach: int) -> list[Places]:
-    """Named events that come once a year and move, without those that move with Easter or another: first days."""
-    found: list[Places] = []
-    apart: set[tuple[int, ...]] = set()
-    for name in range(len(events.names)):
-        cells = events.cells[(events.cells[:, 1] == name) & (events.cells[:, 2] < reach), 2]
-        days = np.unique(cells).astype(np.intp)
-        if len(days) < 2:
-            continue
-        days = days[np.concatenate([[True], np.diff(days) > frequency.near_event])]  # several days are one occurrence
-        gaps = np.diff(days)
-        yearly = len(gaps) and np.all((gaps > 0.85 * frequency.year) & (gaps < 1.15 * frequency.year))
-        if yearly and (np.abs(gaps - frequency.year) > frequency.slack).any() and tuple(gaps) not in apart:
-            apart.add(tuple(gaps.tolist()))
-            found.append(days)
-    return found[:ANCHORS]
-
-
-def easters(frequency: Frequency, first: pd.Timestamp, reach: int) -> Places:
-    """Periods in which Easter Sunday lies, from two years before the panel's first period up to `reach`."""
-    start = np.datetime64(first, "D")
-    years = range(first.year - 2, first.year + 3 + int(reach / frequency.year * 1.01))
-    days = np.array([np.datetime64(easter(year), "D") for year in years])
-    if frequency.code[0] in "MQ":
-        months = days.astype("datetime64[M]") - start.astype("datetime64[M]")
-        places = months.astype(np.int64) // (3 if frequency.code[0] == "Q" else 1)
-    else:
-        passed = (days - start).astype(np.int64)
-        places = passed * 24 if frequency.code[0] == "H" else passed // (7 if frequency.code[0] == "W" else 1)
-    return np.asarray(places[places < reach], dtype=np.intp)
-
-
-@cache
-def easter(year: int) -> str:
-    """Easter Sunday of the western churches as YYYY-MM-DD (the anonymous Gregorian algorithm: Meeus, 1991)."""
-    a, (b, c) = year % 19, divmod(year, 100)
-    d, e = divmod(b, 4)
-    g = (8 * b + 13) // 25
-    h = (19 * a + b - d - g + 15) % 30
-    i, k = divmod(c, 4)
-    m = (32 + 2 * e + 2 * i - h - k) % 7
-    n = (a + 11 * h + 22 * m) // 451
-    month, day = divmod(h + m - 7 * n + 114, 31)
-    return f"{year}-{month:02d}-{day + 1:02d}"

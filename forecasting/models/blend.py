@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Self
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,7 @@ from forecasting.models.short_history import insufficient
 
 SPEC_FILE = "blend.json"
 SEASONED = (*models.GLOBAL, "partitioned", "last_year")  # models that know the season of the year before
+CALIBRATIONS_FILE = "calibrations.npz"
 ROUNDING = 1e-4  # of the largest mean: what float32 leaves
 ByClass = Mapping[str, Mapping[str, float]]  # demand class -> model -> weight
 NO_CLASSES: ByClass = MappingProxyType({})
@@ -168,7 +170,7 @@ class Blend:
         return Forecast(mean, forecast.quantiles, status, reason)
 
     def save(self, folder: Path) -> None:
-        """A folder a part, and weights with calibration as JSON."""
+        """A folder a part, weights as JSON, and the calibrations as arrays."""
         used = {name: weight for name, weight in self.weights.items() if weight > 0}
         for name in used:
             models.save(self.parts[name], folder / name)
@@ -176,8 +178,10 @@ class Blend:
             "weights": used,
             "by_class": {name: dict(weights) for name, weights in self.by_class.items()},
             "discontinued_after": self.discontinued_after,
-            "calibrations": self.calibrations.to_json() if self.calibrations else None,
+            "calibrations": CALIBRATIONS_FILE if self.calibrations else None,
         }
+        if self.calibrations:
+            self.calibrations.save(folder / CALIBRATIONS_FILE)
         (folder / SPEC_FILE).write_text(json.dumps(content), encoding="utf-8")
 
     @classmethod
@@ -185,11 +189,11 @@ class Blend:
         """Read what `save` wrote. Raises ArtifactError where it is not whole."""
         try:
             content = json.loads((folder / SPEC_FILE).read_text(encoding="utf-8"))
-            calibrations = Calibrations.from_json(content["calibrations"]) if content["calibrations"] else None
+            calibrations = _calibrations(folder, content["calibrations"])
             weights = {str(name): float(weight) for name, weight in content["weights"].items()}
             by_class = {str(name): dict(one) for name, one in content["by_class"].items()}
             ended = content["discontinued_after"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
             raise ArtifactError(f"{folder} does not hold a blend: {error}") from None
         if not weights:
             raise ModelError(f"{folder}: the blend has no parts.")
@@ -210,6 +214,13 @@ def _ended(panel: Panel, forecast: Forecast, rows: NDArray[np.intp] | None) -> F
     mean[over], status[over] = 0, "discontinued"
     reason[over] = [f"no row of sales since {panel.frequency.end(panel.periods[last])}" for last in newest]
     return Forecast(mean, forecast.quantiles, status, reason)
+
+
+def _calibrations(folder: Path, content: object) -> Calibrations | None:
+    """From a file beside the weights; from these themselves, in models of releases up to 0.2."""
+    if isinstance(content, dict):
+        return Calibrations.from_json(content)
+    return Calibrations.load(folder / CALIBRATIONS_FILE) if content else None
 
 
 def shares(

@@ -1,127 +1,199 @@
-"""Quantiles from out-of-sample errors: how actuals spread around forecasts of the same size, steadiness and distance.
+"""Quantiles from out-of-sample errors: each series' own, drawn towards those of like series, and these towards all.
 
-Every backtest row falls in a cell (size of the forecast, variation of the series, periods ahead); a cell keeps the
-quantiles of actual / forecast. Ratios cannot cross or go below zero. This is split conformal prediction by groups
-(Mondrian; Vovk et al., 2005) with the ratio as the score.
+The score of an error is (actual - mean) / spread, where the spread follows from the series' own newest periods at the
+cutoff (models/traits.py): normalised split conformal prediction (Papadopoulos et al., 2002; Lei et al., 2018). Scores
+are pooled by class of demand, size of the forecast beside the level, and distance (models/pooling.py); each series has
+a factor of its own on the spread and, the more errors of its own there are, quantiles of its own.
+
+Counts: a score is taken at a point of the interval of one unit around the actual that is spread evenly over rows, and
+quantiles are rounded to whole units. So P(y < q) <= p <= P(y <= q) where the scores of new errors are as those of old.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from forecasting.data.blocks import blocks, release
 from forecasting.data.panel import Matrix, Panel
-from forecasting.features.history import window_mean, window_std
+from forecasting.models import pooling
 from forecasting.models.base import QUANTILES
+from forecasting.models.past_sums import Past, drawn
+from forecasting.models.pooling import GRID, Numbers
+from forecasting.models.scores import Fold, Scores, Tables, own_factors
+from forecasting.models.traits import BINS, COLD, Traits, ended, matrix, window
+from forecasting.models.windows import Sums
 
-MIN_ROWS = 150  # a cell: the 5 % and 95 % quantiles then rest on 7 rows each
-SMALLEST = 1e-4  # units; a smaller forecast spreads like one of this size
-VARIATIONS = 3
-BUCKETS = (7, 14)  # periods ahead: 1-7, 8-14, more
-# Levels that are kept, those between are interpolated; the M5 competition's and usual service levels are among them.
-GRID = (0.005, 0.01, 0.025, 0.05, 0.1, 0.165, 0.25, 0.375, 0.5, 0.625, 0.75, 0.835, 0.9, 0.95, 0.975, 0.99, 0.995)
-
-Fold = tuple[Panel, Matrix, Matrix]  # panel at the cutoff, actuals, mean forecasts
+__all__ = ["GRID", "Calibration", "Fold"]
+# Periods of the window over its whole that the level of a forecast rests on, where nothing is known: errors of level
+# are the same in all periods ahead, and have the variance of one period over so many.
+TOGETHER = 3.0
+Own = tuple[Numbers, Numbers, Numbers, Numbers]  # own quantiles, their weight, factor on the spread, trust
+OWN = 300.0  # errors of its own from which on a series' quantiles are its own rather than those of like series
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """edges, variations, sizes: inner edges of the cells. ratios: (n_buckets, n_variations, n_sizes, len(GRID))."""
+    """tables: scores of groups. ids: (n,) series with errors of their own; factor: (n,) on the spread of each.
 
-    edges: tuple[int, ...]
-    variations: NDArray[np.float64]
-    sizes: NDArray[np.float64]
-    ratios: NDArray[np.float64]
+    trust: (n + KINDS,) in the forecasts of each series, and of the kinds for others. sums: of windows of periods.
+    own: (n, BINS, len(GRID)) quantiles of its scores; share: (n, BINS) weight of these.
+    """
+
+    tables: Tables
+    sums: Sums
+    ids: NDArray[np.str_]
+    factor: NDArray[np.float32]
+    trust: NDArray[np.float32]
+    own: NDArray[np.float32]
+    share: NDArray[np.float32]
 
     @classmethod
-    def fit(cls, folds: Sequence[Fold], edges: tuple[int, ...] = BUCKETS) -> Self:
+    def fit(cls, folds: Sequence[Fold], windows: Sequence[int] = ()) -> Self:
         """Learn from (panel at the cutoff, actuals, mean forecasts) of each fold, matrices (n_series, n_steps).
 
-        edges: first column of each bucket of steps after the first one.
+        windows: lengths of sums over the first periods that are calibrated too. Not observed (NaN) counts for nothing.
         """
-        size = np.concatenate([_floor(mean).ravel() for _, _, mean in folds])
-        actual = np.concatenate([y.ravel() for _, y, _ in folds])
-        steadiness = np.concatenate([np.repeat(variation(p), mean.shape[1]) for p, _, mean in folds])
-        step = np.concatenate([np.tile(np.arange(mean.shape[1]), len(mean)) for _, _, mean in folds])
-        seen = np.isfinite(actual)
-        size, actual, steadiness, step = size[seen], actual[seen], steadiness[seen], step[seen]
-        bucket = np.searchsorted(edges, step, side="right")
-        n_sizes = int(np.clip(len(actual) // (MIN_ROWS * VARIATIONS * (len(edges) + 1)), 1, 24))
-        variations = np.quantile(steadiness, np.linspace(0, 1, VARIATIONS + 1)[1:-1]) if len(actual) else np.zeros(2)
-        sizes = np.quantile(size, np.linspace(0, 1, n_sizes + 1)[1:-1]) if len(actual) else np.zeros(n_sizes - 1)
-        fitted = cls(edges, variations, sizes, np.ones((len(edges) + 1, VARIATIONS, n_sizes, len(GRID))))
-        where = (bucket, np.searchsorted(variations, steadiness), np.searchsorted(sizes, size))
-        fitted._fill(where, actual / size)
-        return fitted
-
-    def _fill(self, where: tuple[NDArray[np.intp], ...], ratio: NDArray[np.floating]) -> None:
-        """Quantiles of each cell; a cell with few rows borrows all rows of its size, then everything."""
-        everything = np.quantile(ratio, GRID) if len(ratio) else np.ones(len(GRID))
-        cell = np.ravel_multi_index(where, self.ratios.shape[:3])
-        by_cell = _quantiles(cell, ratio, int(np.prod(self.ratios.shape[:3])))
-        by_size = _quantiles(where[2], ratio, self.ratios.shape[2])
-        for index in np.ndindex(*self.ratios.shape[:3]):
-            found = by_cell.get(int(np.ravel_multi_index(index, self.ratios.shape[:3])), by_size.get(index[2]))
-            self.ratios[index] = everything if found is None else found
+        scores = Scores.of(folds)
+        factor, inner = own_factors(scores)
+        scores = scores.over(inner)
+        tables = Tables.of(scores)
+        own, share = _own(scores.over(factor[scores.series] / inner[scores.series, scores.fold]), tables)
+        sums = Sums.of(scores, inner, windows, TOGETHER / window(folds[0][0].frequency) if folds else 0.0)
+        trust = np.concatenate([scores.trust, scores.trust_of_kind]).astype(np.float32)
+        return cls(tables, sums, scores.ids, factor.astype(np.float32), trust, own, share)
 
     def quantiles(
         self, panel: Panel, mean: Matrix, rows: NDArray[np.intp] | None = None, at: Sequence[float] = QUANTILES
     ) -> Matrix:
         """(n_series, n_steps, len(at)) for mean forecasts of the panel's series (or of `rows` of them)."""
-        bucket = np.searchsorted(self.edges, np.arange(mean.shape[1]), side="right")
-        kept = np.apply_along_axis(lambda cell: np.interp(at, GRID, cell), -1, self.ratios)
         result: Matrix = np.empty((*mean.shape, len(at)), dtype=np.float32)
+        weights = pooling.levels(at)
+        group = self.tables.by_bucket(mean.shape[1], panel.frequency, weights)
+        places = self._places(panel)
         for part in blocks(len(mean)):
-            spread = np.searchsorted(self.variations, variation(panel, part if rows is None else rows[part]))
-            size = _floor(mean[part])
-            ratios = kept[bucket[None, :], spread[:, None], np.searchsorted(self.sizes, size)]
-            result[part] = ratios * np.where(mean[part] > 0, size, 0)[..., None]
+            chosen = np.arange(part.start, part.stop) if rows is None else rows[part]
+            traits = Traits.of(panel, chosen)
+            own = self._series(places[chosen], traits, weights)
+            past = drawn(panel, chosen, traits, traits.level, 1, at)
+            result[part] = self._block(traits, matrix(mean[part]), group, own, (past, np.asarray(at)))
             release(panel.y)
         return result
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain lists."""
-        return {
-            "edges": list(self.edges),
-            "variations": self.variations.tolist(),
-            "sizes": self.sizes.tolist(),
-            "ratios": self.ratios.tolist(),
-        }
+    def _block(
+        self, traits: Traits, mean: Numbers, group: tuple[Numbers, Numbers], series_: Own, asked: tuple[Past, Numbers]
+    ) -> Numbers:
+        scores, distances = group
+        (rare, values, share_of_past, _), at = asked
+        mine, share, factor, trust = series_
+        centre = traits.centre(mean, trust)
+        bins, kind = traits.relative(centre), traits.kind[:, None]
+        steps, series = np.arange(mean.shape[1])[None, :], np.arange(len(mean))[:, None]
+        weight = share[series, bins][..., None]
+        score = (1 - weight) * scores[steps, kind, bins]
+        score += weight * distances[steps, kind, bins][..., None] * mine[series, bins]
+        spread = np.sqrt(traits.variance(centre)) * factor[:, None]
+        found = np.maximum(centre[..., None] + spread[..., None] * score, 0.0)
+        beside = centre[rare] / np.maximum(traits.level[rare], 1e-300)[:, None]
+        # Where all sales are of one size, a higher mean is more of them and no larger ones.
+        beside = np.where(traits.alike[rare, None], np.minimum(beside, 1.0), beside)
+        drawn_ = share_of_past[:, None] * values[:, None] * beside[..., None]
+        found[rare] = (1 - share_of_past[:, None]) * found[rare] + drawn_
+        found = around(traits.rounded(found), mean, at)
+        shut = traits.shut[:, np.arange(mean.shape[1]) % 7]
+        idle = (traits.cold[:, None] & (mean <= 0)) | ended(mean) | shut
+        return np.where(idle[..., None], 0.0, found)
+
+    def total(
+        self, panel: Panel, mean: Matrix, rows: NDArray[np.intp], at: Sequence[float], span: tuple[int, ...]
+    ) -> Numbers:
+        """(len(rows), len(span) - 1, len(at)): quantiles of the demand of several periods together.
+
+        mean: (len(rows), horizon). span: periods that do not count, and after these the lengths that are asked for,
+        rising. Raises ValueError for a span beyond the horizon.
+        """
+        after, lengths = span[0], span[1:]
+        if after + max(lengths) > mean.shape[1]:
+            raise ValueError(f"a sum to period {after + max(lengths)} of a forecast of {mean.shape[1]}")
+        weights, ahead = pooling.levels(at), matrix(mean[:, : after + max(lengths)])
+        traits, place = Traits.of(panel, rows), self._places(panel)[rows]
+        _, _, factor, trust = self._series(place, traits, weights)
+        centre, means = traits.centre(ahead, trust)[:, after:], ahead[:, after:]
+        found = np.maximum(self.sums.quantiles(traits, centre, factor, place, weights), 0.0)
+        single = self.quantiles(panel, mean[:, : after + max(lengths)], rows, at)[:, after:].astype(np.float64)
+        found[:, 0] = single[:, 0]
+        # A sum is at least any part of it, and so are its quantiles.
+        found = np.maximum.accumulate(np.maximum(traits.rounded(found), single), axis=1)
+        wanted = np.array(lengths) - 1
+        for length in (length for length in lengths if length > 1):
+            rare, past, share, limit = drawn(panel, rows, traits, centre[:, :length].sum(axis=1), length, at)
+            mixed = np.minimum((1 - share) * found[rare, length - 1] + share * past, limit)
+            found[rare, length - 1] = mixed
+        found = np.maximum.accumulate(traits.rounded(found[:, wanted]), axis=1)
+        found = around(found, np.cumsum(means, axis=1)[:, wanted], np.asarray(at))
+        return np.where(ended(means)[..., None], 0.0, found)
+
+    def _places(self, panel: Panel) -> NDArray[np.intp]:
+        """(n_series,) place of each series of the panel among `ids`, -1 for one that is new."""
+        return pd.Index(self.ids).get_indexer(pd.Index(panel.unique_ids.astype(str)))
+
+    def _series(self, place: NDArray[np.intp], traits: Traits, weights: Numbers) -> Own:
+        """Own quantiles (n, BINS, n_levels), their weight (n, BINS), the factor on the spread and the trust, (n,)."""
+        usual = self.trust[len(self.ids) :][traits.kind].astype(np.float64)
+        if not len(self.ids):
+            return np.zeros((len(place), BINS, weights.shape[1])), np.zeros((len(place), BINS)), usual**0, usual
+        known = np.asarray((place >= 0) & ~traits.cold)
+        factor, trust = np.where(known, self.factor[place], 1.0), np.where(known, self.trust[place], usual)
+        # Not by BLAS, whose last digits depend on how many series are asked for.
+        own = np.einsum("nbg,gl->nbl", self.own[place].astype(np.float64), weights)
+        return own, np.where(known[:, None], self.share[place], 0.0), factor, trust
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What `from_arrays` makes the same calibration of."""
+        mine = {"ids": self.ids, "factor": self.factor, "trust": self.trust, "own": self.own, "share": self.share}
+        return mine | self.tables.arrays() | {f"sums.{name}": one for name, one in self.sums.arrays().items()}
 
     @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Self:
+    def from_arrays(cls, content: Mapping[str, NDArray[Any]]) -> Self:
+        """What `arrays` gave. Raises KeyError where one is missing."""
+        sums = {name.removeprefix("sums."): one for name, one in content.items() if name.startswith("sums.")}
+        mine = (content[name] for name in ("ids", "factor", "trust", "own", "share"))
+        return cls(Tables.from_arrays(content), Sums.from_arrays(sums), *mine)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {name: {"type": one.dtype.str, "values": one.tolist()} for name, one in self.arrays().items()}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
         """What `to_json` gave."""
-        arrays = (np.asarray(content[name], dtype=np.float64) for name in ("variations", "sizes", "ratios"))
-        return cls(tuple(content["edges"]), *arrays)
+        return cls.from_arrays({name: np.array(one["values"], dtype=one["type"]) for name, one in content.items()})
 
 
-def variation(panel: Panel, rows: NDArray[np.intp] | slice = slice(None)) -> NDArray[np.float64]:
-    """Standard deviation over the root of the mean in the newest 13 weeks: 1 for Poisson-like demand.
+def around(quantiles: Numbers, mean: Numbers, at: Numbers) -> Numbers:
+    """Quantiles (..., len(at)) with the mean (...) between those of 5 % and less and those of 95 % and more.
 
-    (n_series,), or of some rows.
+    Where 95 % of the cases are 0 the mean of the few others lies above, and nothing is changed.
     """
-    width = panel.frequency.steadiness
-    newest = panel.y[rows, -width:]
-    mean, deviation = window_mean(newest, width), window_std(newest, width)
-    return np.nan_to_num(deviation / np.sqrt(np.maximum(mean, 1e-6)), nan=1.0).astype(np.float64)
+    centre = mean[..., None]
+    low = np.where(at <= 0.05, np.minimum(quantiles, centre), quantiles)
+    found: Numbers = np.where((at >= 0.95) & (quantiles > 0), np.maximum(low, centre), low)
+    return found
 
 
-def _floor(mean: Matrix) -> NDArray[np.float64]:
-    return np.maximum(mean, SMALLEST).astype(np.float64)
-
-
-def _quantiles(cell: NDArray[np.intp], ratio: NDArray[np.floating], cells: int) -> dict[int, NDArray[np.float64]]:
-    order = np.argsort(cell, kind="stable")
-    bounds = np.searchsorted(cell[order], np.arange(cells + 1))
-    sorted_ratio = ratio[order]
-    return {
-        index: np.quantile(sorted_ratio[start:stop], GRID)
-        for index, (start, stop) in enumerate(pairwise(bounds))
-        if stop - start >= MIN_ROWS
-    }
+def _own(scores: Scores, tables: Tables) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Quantiles of each series' own scores, at no distance in particular, and their weights."""
+    live = np.asarray(scores.kind != COLD)
+    beside = tables.distance[scores.kind, scores.bin, scores.bucket]
+    values = scores.jittered / np.maximum(beside, 1e-9)
+    order = np.flatnonzero(live)[np.argsort(values[live])]
+    found, sizes = pooling.quantiles(
+        values[order], scores.series[order] * BINS + scores.bin[order], len(scores.ids) * BINS
+    )
+    share = (sizes / (sizes + OWN)).reshape(-1, BINS)
+    return found.reshape(len(share), BINS, len(GRID)).astype(np.float32), share.astype(np.float32)

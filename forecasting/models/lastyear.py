@@ -24,7 +24,6 @@ WEEK, DOUBT_WEEKS = 7, 4.0  # days; weeks without a rhythm that a series' own we
 # Log of a turn from which on a model gives way to last year, and from which on it does so in whole.
 TURN, SHARP = (np.log(1.25), np.log(1.6)), (np.log(2), np.log(4))
 ONCE = np.log(4)  # taken off a turn that one year alone has shown: 15 months of other demand hold many by chance
-LEAST_SOLD = 10  # periods with sales in a year, of a season
 EARLIER = 0.25  # share of a year's sales in the same window a year ago, from which on a season has come and gone
 
 
@@ -83,8 +82,7 @@ def coming(panel: Panel, horizon: int, rows: NDArray[np.intp]) -> tuple[Matrix, 
     noise, level = season.noise[:, None], season.level[:, None]
     now = np.log((season.expected + noise) / (level + noise))
     now = np.where(np.isfinite(now) & np.isfinite(season.near), now, 0)
-    turned = np.flatnonzero((np.abs(now) > TURN[0]).any(axis=1))
-    turned = turned[_rests(part.y[turned], part.frequency.year)]
+    turned = np.flatnonzero(season.rests & (np.abs(now) > TURN[0]).any(axis=1))
     turn, mean = np.zeros_like(now, dtype=np.float32), np.zeros_like(now, dtype=np.float32)
     if not len(turned):
         return turn, mean
@@ -93,24 +91,6 @@ def coming(panel: Panel, horizon: int, rows: NDArray[np.intp]) -> tuple[Matrix, 
     turn[turned] = _sure(few, horizon, own, now[turned])
     mean[turned] = np.nan_to_num(grown(few, horizon, own))
     return turn, mean
-
-
-def _rests(y: Matrix, year: int) -> NDArray[np.bool_]:
-    """(n,) series that sell in a season only: each year they are silent for a quarter of it, and do sell.
-
-    Over the newest two years, one where the second is not known; sales on ten periods of days, a tenth of the year of
-    weeks and months. Others are left to the models: pasta's promotions came at about the same dates in two years by
-    chance, and a seasonal mean drawn to them had a WAPE of 1.008 where its own was 0.953.
-    """
-    found = np.ones(len(y), dtype=bool)
-    for back in range(2 if y.shape[1] >= 2 * year else 1):
-        stop = y.shape[1] - back * year
-        sold = y[:, max(0, stop - year) : stop] > 0
-        places = np.arange(sold.shape[1])
-        last = np.maximum.accumulate(np.where(sold, places, -1), axis=1)
-        silent = (places - last).max(axis=1, initial=0)
-        found &= (silent >= year // 4) & (sold.sum(axis=1) >= min(LEAST_SOLD, max(1, year // 10)))
-    return found
 
 
 def turned(own: Matrix, turn: Matrix, like: Matrix, knows: bool) -> Matrix:

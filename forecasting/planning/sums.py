@@ -1,7 +1,7 @@
 """Demand over the first periods of a forecast together, as a distribution of the sum: what stock is planned by.
 
 The sum of quantiles is not the quantile of the sum. The champion is calibrated on sums of some lengths
-(models/calibrations.py); for a length between two of them, the spread around the mean is taken from both.
+(models/windows.py); for a length between two of them, the score of the error is taken from both.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from forecasting.data.panel import Matrix, Panel
 from forecasting.errors import PlanningError
 from forecasting.models.calibration import GRID
 from forecasting.models.calibrations import Calibrations
+from forecasting.models.ratio_cells import RatioCells
 
 Numbers = NDArray[np.float64]
 # Share of the distribution that a level of GRID stands for: half of the way to the levels on either side.
@@ -42,7 +43,19 @@ def distribution(
             f"Demand over {periods} periods{f' after {after}' if after else ''} cannot be told from a forecast of "
             f"{horizon}; allowed is 1 to that."
         )
-    total = mean[:, after : after + periods].sum(axis=1, dtype=np.float64)
+    if isinstance(one := calibrations.days[SERIES], RatioCells):
+        return _of_ratios(calibrations, panel, mean[:, after : after + periods], horizon, at)
+    found: Numbers = np.empty((len(mean), len(at)))
+    for part in blocks(len(mean)):
+        rows = np.arange(part.start, part.stop)
+        found[part] = one.total(panel, mean[part], rows, at, (after, periods))[:, 0]
+    return found
+
+
+def _of_ratios(calibrations: Calibrations, panel: Panel, mean: Matrix, horizon: int, at: Sequence[float]) -> Numbers:
+    """The same by ratios of sums, as a model of releases up to 0.2 has them. mean: of the periods that count."""
+    periods = mean.shape[1]
+    total = mean.sum(axis=1, dtype=np.float64)
     lengths = [1, *(width for width in calibrations.windows if 1 < width <= horizon)]
     below = max(length for length in lengths if length <= periods)
     above = min((length for length in lengths if length >= periods), default=below)

@@ -162,6 +162,49 @@ def test_promotions_events_and_signals() -> None:
     assert panel.series["size"].tolist() == ["2", "2"]
 
 
+def test_events_hold_for_a_store_or_for_a_value_of_an_attribute() -> None:
+    rows = [(0, "Feast", "", ""), (1, "North fair", "", "n"), (2, "Opening", "S2", ""), (1, "Feast", "", "")]
+    events = pd.DataFrame(
+        [(pd.Timestamp(day(d)), *rest) for d, *rest in rows], columns=["ds", "event", "store", "group"]
+    )
+    tables = {
+        "sales": sales(("A", "S1", 0, 1), ("A", "S2", 0, 1), ("B", "S2", 0, 1)),
+        "stores": pd.DataFrame({"store": ["S1", "S2"], "region": ["n", "s"]}),
+        "events": events,
+    }
+    panel = build_panel(tables, settings({"events": {"by": "region"}, "stores": {}}), day(2), "s")
+    assert panel.events is not None
+    flags = panel.events.flags(("Feast", "North fair", "Opening"), 0, 3)[panel.events.calendars]
+    assert flags[0].astype(int).tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 0]]
+    assert flags[1].astype(int).tolist() == [[1, 1, 0], [0, 0, 0], [0, 0, 1]]
+    assert panel.events.calendars.tolist() == [0, 1, 1]
+    assert panel.known["event"][:, :3].tolist() == [[1, 1, 0], [1, 1, 1], [1, 1, 1]]
+
+
+def test_stores_with_the_same_holidays_share_a_calendar() -> None:
+    events = pd.DataFrame({"ds": [pd.Timestamp(day(1))] * 2, "event": ["Feast"] * 2, "store": ["S1", "S2"]})
+    tables = {"sales": sales(("A", "S1", 0, 1), ("A", "S2", 0, 1)), "events": events}
+    panel = build_panel(tables, settings({"events": {}}), day(2), "s")
+    assert panel.events is not None
+    assert panel.events.count == 1
+    assert len(panel.known["event"]) == 1
+
+
+def test_an_attribute_that_events_are_keyed_by_must_be_there() -> None:
+    events = pd.DataFrame({"ds": [pd.Timestamp(day(1))], "event": ["Feast"], "group": ["n"]})
+    tables = {"sales": sales(("A", "S1", 0, 1)), "events": events}
+    with pytest.raises(SettingsError, match=r"extract.events.by: the series have no attribute region"):
+        build_panel(tables, settings({"events": {"by": "region"}}), day(2), "s")
+
+
+def test_events_are_kept_for_a_season_after_the_horizon() -> None:
+    events = pd.DataFrame({"ds": [pd.Timestamp(day(d)) for d in (3, 60, 90)], "event": ["A", "B", "C"]})
+    panel = build_panel({"sales": sales(("A", "S1", 0, 1)), "events": events}, settings({"events": {}}), day(2), "s")
+    assert panel.events is not None
+    assert panel.events.cells[:, 2].tolist() == [3, 60]
+    assert panel.first(1).events.cells[:, 2].tolist() == [3, 60]
+
+
 def test_weeks_and_months_are_summed_and_the_open_one_is_left_out() -> None:
     tables = {"sales": sales(*[("A", "S1", number, 1.0) for number in range(20)])}
     weeks = build_panel(tables, settings(frequency="W-MON"), day(19), "s")

@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 
 from forecasting.data.panel import Panel
-from forecasting.models.calibration import GRID
 from forecasting.models.calibrations import Calibrations, lengths
 from tests.panels import panel_of
 
@@ -86,9 +85,16 @@ def test_what_was_not_observed_counts_on_neither_side() -> None:
     panel, actual, mean = business(1)
     actual[:, 3] = np.nan
     calibrations = Calibrations.fit([(panel, actual, mean)])
-    total = calibrations.days["total"].ratios
+    (total,) = calibrations.days["total"].quantiles(*_total(panel, mean), at=(0.05, 0.5, 0.95))
     assert np.isfinite(total).all()
-    assert 0.9 < float(total[0, 0, 0, GRID.index(0.5)]) < 1.1
+    assert total[3] == pytest.approx(mean.sum(axis=0)[3] * np.array([0.95, 1, 1.05]), rel=0.05)
+    seven = next(iter(calibrations.by_sum(panel, mean, at=(0.5,))))
+    assert seven.quantiles[0, 1, 0] == pytest.approx(mean[:, :4].sum(), rel=0.05)
+
+
+def _total(panel: Panel, mean: np.ndarray) -> tuple:
+    part = replace(panel, y=panel.y.sum(axis=0, keepdims=True), series=pd.DataFrame({"unique_id": ["all"]}), levels=())
+    return part, mean.sum(axis=0, keepdims=True)
 
 
 def test_it_survives_a_round_trip_and_a_level_that_is_new() -> None:

@@ -14,10 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from forecasting import models
+from forecasting.data.events import Events
 from forecasting.data.panel import Panel
 from forecasting.models.base import Forecast, Forecaster
+from forecasting.models.blend import Blend
 from forecasting.settings import Settings
 from tests.panels import seasonal_panel
+from tests.seasonal import seasonal
 
 HORIZON = 5
 PERIODS = 75
@@ -43,7 +46,18 @@ def examples(name: str) -> settings:
 def whole() -> Panel:
     """Writable copies of everything, five series."""
     panel = seasonal_panel(5, PERIODS, HORIZON)
-    return replace(panel, known={name: values.copy() for name, values in panel.known.items()})
+    days = [(0, 0, day) for day in (3, 20, 37, 54, 71)] + [(0, 1, day) for day in (10, 37, 68)]
+    days += [(1, 0, day) for day in (5, 30, 55, 78)]
+    calendars = np.array([0, 0, 1, 1, 0], dtype=np.int32)
+    events = Events(("Feast", "Market"), np.array(days, dtype=np.int32), calendars, HORIZON)
+    return replace(panel, known={name: values.copy() for name, values in panel.known.items()}, events=events)
+
+
+def later(panel: Panel, last: int) -> Panel:
+    """The same with other events from period `last` on."""
+    cells = panel.events.cells[panel.events.cells[:, 2] < last]
+    more = np.array([(1, 1, last), (1, 1, last + 3)], dtype=np.int32)
+    return replace(panel, events=replace(panel.events, cells=np.vstack([cells, more])))
 
 
 def disturb(values: np.ndarray, start: int, random: np.random.Generator) -> None:
@@ -81,7 +95,7 @@ def test_nothing_after_the_cutoff_changes_fit_or_forecast(name: str) -> None:
             disturb(values, position, random)
         for values in panel.known.values():
             values[:, position + HORIZON :] = random.integers(0, 9, values[:, position + HORIZON :].shape)
-        same(fit_and_predict(name, panel, position), before)
+        same(fit_and_predict(name, later(panel, position + HORIZON), position), before)
 
     check()
 
@@ -123,3 +137,21 @@ def test_the_present_does_change_forecasts(name: str) -> None:
     before = fit_and_predict(name, panel, 60)
     panel.y[:, 46:60] *= 3
     assert not np.array_equal(fit_and_predict(name, panel, 60).mean, before.mean)
+
+
+def years() -> Panel:
+    """A season that has come twice and is about to come again: what is measured on last year is there to be used."""
+    panel, _ = seasonal("2025-12-20", HORIZON, counts=(2, 1, 2), years=3.2, events=True)
+    return replace(panel, y=panel.y.copy())
+
+
+@pytest.mark.parametrize("name", ["last_year", "lightgbm"])
+def test_nothing_after_the_cutoff_changes_what_is_made_of_last_year(name: str) -> None:
+    panel, position, random = years(), len(years().periods) - 36, np.random.default_rng(3)
+    before = fit_and_predict(name, panel, position)
+    blended = Blend({name: create(name)}, {name: 1.0}).fit(panel.first(position), HORIZON)
+    turned = blended.predict(panel.first(position), HORIZON)
+    disturb(panel.y, position, random)
+    spoiled = later(panel, position + panel.events.ahead)
+    same(fit_and_predict(name, spoiled, position), before)
+    same(blended.predict(spoiled.first(position), HORIZON), turned)

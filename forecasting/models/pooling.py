@@ -1,0 +1,97 @@
+"""Empirical quantiles of groups, each drawn towards those of a wider group, the widest towards a named distribution.
+
+Partial pooling: a group of n rows counts n / (n + k) beside the group that contains it, so that a large group keeps its
+own quantiles and a small one borrows (Gelman and Hill, 2007, chapter 12). Quantile functions are averaged, not
+distribution functions (Vincent, 1912; Ratcliff, 1979): the average of two normal distributions is then normal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.float64]
+Codes = NDArray[np.integer]
+# Levels that are kept, those between are interpolated; the M5 competition's and usual service levels are among them.
+GRID = (0.005, 0.01, 0.025, 0.05, 0.1, 0.165, 0.25, 0.375, 0.5, 0.625, 0.75, 0.835, 0.9, 0.95, 0.975, 0.99, 0.995)
+ROWS = 60.0  # k: rows of a group that weigh as much as the group that contains it
+PRIOR = 20.0  # k of the root: rows that weigh as much as the named distribution
+MOMENTS = 40.0  # rows that the prior spread of 1 counts as
+SPREAD = 1.3  # variance of a score where no row is known: the forecast's own error comes on top of the series'
+SKEWED = 100.0  # rows from which on a skewness of theirs counts more than none
+
+
+def quantiles(scores: Numbers, codes: Codes, count: int) -> tuple[Numbers, NDArray[np.int64]]:
+    """((count, len(GRID)) quantiles, (count,) rows) of each group of scores; 0 for a group without rows.
+
+    scores must rise. Positions are p (n + 1), as in split conformal prediction: a new score exceeds the quantile at p
+    with a probability of 1 - p, whatever n is (Vovk et al., 2005), as far as n rows reach.
+    """
+    sizes = np.bincount(codes, minlength=count)
+    if not len(scores):
+        return np.zeros((count, len(GRID))), sizes
+    order = np.argsort(codes.astype(np.int16 if count < 2**15 else np.int32), kind="stable")
+    ordered, ends = scores[order], np.cumsum(sizes)
+    place = np.clip(np.asarray(GRID) * (sizes[:, None] + 1) - 1, 0, np.maximum(sizes[:, None] - 1, 0))
+    low = np.floor(place).astype(np.int64)
+    first = (ends - sizes)[:, None]
+    last = len(ordered) - 1
+    below = ordered[np.minimum(first + low, last)]
+    above = ordered[np.minimum(first + np.minimum(low + 1, np.maximum(sizes[:, None] - 1, 0)), last)]
+    found: Numbers = below + (place - low) * (above - below)
+    return np.where(sizes[:, None] > 0, found, 0.0), sizes
+
+
+def pooled(scores: Numbers, nested: Sequence[tuple[Codes, NDArray[np.intp]]], prior: Numbers) -> Numbers:
+    """(groups of the last code, len(GRID)) quantiles, drawn from group to wider group to the prior, (len(GRID),).
+
+    scores must rise. nested: from wide to narrow, codes of the rows and, of each group, the place of its parent among
+    those before; that of the first ones is not read.
+    """
+    whole, size = quantiles(scores, np.zeros(len(scores), dtype=np.int16), 1)
+    share = size[:, None] / (size[:, None] + PRIOR)
+    found: Numbers = share * whole + (1 - share) * prior
+    for codes, parents in nested:
+        own, sizes = quantiles(scores, codes, len(parents))
+        share = (sizes / (sizes + ROWS))[:, None]
+        found = share * own + (1 - share) * found[parents]
+    return found
+
+
+def means(values: Numbers, nested: Sequence[tuple[Codes, NDArray[np.intp]]], prior: float) -> Numbers:
+    """(groups of the last code,) means, drawn as quantiles are."""
+    found: Numbers = np.array([(values.sum() + MOMENTS * prior) / (len(values) + MOMENTS)])
+    for codes, parents in nested:
+        sizes = np.bincount(codes, minlength=len(parents))
+        total = np.bincount(codes, weights=values, minlength=len(parents))
+        found = (total + ROWS * found[parents]) / (sizes + ROWS)
+    return found
+
+
+def fitted(scores: Numbers, skewness: float | None = None) -> Numbers:
+    """(len(GRID),) quantiles of a Pearson III (shifted gamma) distribution by the moments of the scores.
+
+    Moments are drawn towards mean 0, variance SPREAD and no skewness where there are few. Source of the distribution:
+    Pearson (1895), with quantiles by the cube root of Wilson and Hilferty (1931): normal without skewness, else a
+    gamma distribution that is moved.
+    """
+    count = len(scores)
+    centre = float(scores.sum()) / (count + MOMENTS)
+    variance = (float(((scores - centre) ** 2).sum()) + MOMENTS * SPREAD) / (count + MOMENTS)
+    if skewness is None:
+        third = float(((scores - centre) ** 3).sum()) / (count + SKEWED)
+        skewness = float(np.clip(third / variance**1.5, -1.0, 3.0))
+    normal = np.array([NormalDist().inv_cdf(level) for level in GRID])
+    if abs(skewness) > 1e-6:
+        cubed = (1 + skewness * normal / 6 - skewness**2 / 36) ** 3
+        normal = 2 / skewness * (np.maximum(cubed, 0.0) - 1)
+    found: Numbers = centre + np.sqrt(variance) * normal
+    return found
+
+
+def levels(at: Sequence[float]) -> Numbers:
+    """(len(GRID), len(at)) that takes quantiles at GRID to others, straight between them; outside: the nearest one."""
+    return np.array([np.interp(at, GRID, one) for one in np.eye(len(GRID))])
