@@ -70,13 +70,15 @@ class Sold:
     """What was sold, and where nothing could be seen.
 
     by_period: (n_periods, n_series) units. started: (n_series,) first period on sale. stores: (n_series,) names.
-    hidden: sorted flat positions (series x periods) of cells that were not observed for another reason.
+    hidden: sorted flat positions (series x periods) of cells that were not observed for another reason. unread: those
+    of them that have a row of unknown quantity: the series, and so its store, traded.
     """
 
     by_period: Matrix
     started: Positions
     stores: pd.Series
     hidden: Positions
+    unread: Positions = field(default_factory=lambda: np.empty(0, dtype=np.intp))
 
 
 def find(sold: Sold, bound: int) -> Closures:
@@ -85,6 +87,13 @@ def find(sold: Sold, bound: int) -> Closures:
     One pass over the days, each compared with those before it only; memory of a few vectors of (n_series,).
     """
     return _Search(sold, bound).run()
+
+
+def _by_day(cells: Positions, periods: int) -> list[Positions]:
+    """The series of flat positions (series x periods) by day."""
+    days = cells % periods
+    order = np.argsort(days, kind="stable")
+    return np.split(cells[order] // periods, np.searchsorted(days[order], np.arange(1, periods)))
 
 
 class _Search:
@@ -110,9 +119,7 @@ class _Search:
         self.cells: list[Positions] = []
         self._since, self._sale = np.full(self.count, -1), np.full(self.count, -1)
         self._stays: list[NDArray[np.intp]] = []
-        order = np.argsort(sold.hidden % self.periods, kind="stable")
-        self._hidden = sold.hidden[order]
-        self._hidden_from = np.searchsorted(self._hidden % self.periods, np.arange(self.periods + 1))
+        self._hidden, self._unread = (_by_day(cells, self.periods) for cells in (sold.hidden, sold.unread))
 
     def run(self) -> Closures:
         for day in range(self.periods):
@@ -130,32 +137,35 @@ class _Search:
         units = self.sold.by_period[day].copy()
         begun = self.sold.started <= day
         seen = begun.copy()
-        seen[self._hidden[self._hidden_from[day] : self._hidden_from[day + 1]] // self.periods] = False
+        seen[self._hidden[day]] = False
+        unread = np.zeros(n, dtype=bool)
+        unread[self._unread[day]] = True
+        lost = np.bincount(self.store, weights=unread, minlength=shops) > 0
         units[~begun] = 0
         total = np.bincount(self.store, weights=units, minlength=shops)
         kinds = np.bincount(self.store, weights=units > 0, minlength=shops)
-        self.traded[:, day] = total > 0
+        self.traded[:, day] = (total > 0) | lost
         # Where half of such days are without a sale, one more says nothing.
         silent = np.flatnonzero(seen & (units <= 0) & (self.rates.silent_share[weekday, :n] <= LIKELY))
         chance = np.ones(n, dtype=np.float32)
         chance[silent] = self.rates.silence(weekday, silent)
-        shut = self._shut(day, (self.opened <= day) & (total <= 0))
+        shut = self._shut(day, (self.opened <= day) & ~self.traded[:, day])
         alone, together = self._silent(day, silent, chance, seen & ~shut[self.store])
         closed = np.asarray(alone | together)
         self.stores[:, day] = shut
         self.cells.append(np.flatnonzero(closed) * self.periods + day)
-        shops_over = self.shop_runs.over(day) & (total <= 0)
-        over = self._over(day, units, shops_over)
+        shops_over = self.shop_runs.over(day) & ~self.traded[:, day]
+        over = self._over(day, np.where(unread, 1, units), shops_over)
         # Days on which many were closed, or one for long, say nothing about what it usually does; single ones do.
         counted = seen & ~shut[self.store] & ~together & ~over
-        trading = (self.opened <= day) & ~shops_over
+        trading = (self.opened <= day) & ~shops_over & ~lost  # a part of a total says nothing about the whole
         one = counted & ~(closed & self.runs.long(day))
         shop = trading & ~(shut & self.shop_runs.long(day))
         both = np.concatenate([units, total, kinds]).astype(np.float32)
         self.rates.count_silence(weekday, both <= 0, np.concatenate([one, shop, shop]))
         self.rates.learn(weekday, both, np.concatenate([counted & ~closed, trading & ~shut, trading & ~shut]))
-        self.runs.sold(day, units > 0)
-        self.shop_runs.sold(day, total > 0)
+        self.runs.sold(day, (units > 0) | unread)
+        self.shop_runs.sold(day, self.traded[:, day])
 
     def _shut(self, day: int, silent: Flags) -> Flags:
         """(n_shops,) stores without a sale that would have sold, had they been open."""

@@ -50,7 +50,9 @@ class _Unseen:
             missing, ended = self.gaps.find(no_row(block), part)
             found[missing] = NOT_DELIVERED
         _mark(found, self.out, part.start * periods, OUT_OF_STOCK)
-        found[self.closures.closed(part) | self.skipped] = CLOSED
+        shut = self.closures.stores[self.closures.store[part]]
+        # A missing row of a complete source says nothing about a series by itself; a store without any was closed.
+        found[(self.closures.closed(part) & ((found != NOT_DELIVERED) | shut)) | self.skipped] = CLOSED
         over = self.closures.over(part)
         found[over if ended is None else over | ended] = ENDED
         found[np.arange(periods) < self.started[part, None]] = NOT_BEGUN
@@ -115,7 +117,8 @@ def _unseen(tables: Tables, settings: Settings, grid: Grid, by_period: Matrix, e
     if settings.panel.closed == "auto" and grid.frequency.code == "D":
         # A series with a row of unknown quantity was open, and what it sold cannot be compared.
         hidden = np.union1d(out, rows.quarantined)
-        closures = find(Sold(by_period, rows.sold, grid.series["store"], hidden), settings.panel.closed_periods)
+        sold = Sold(by_period, rows.sold, grid.series["store"], hidden, rows.quarantined)
+        closures = find(sold, settings.panel.closed_periods)
     if grid.frequency.code == "H":
         skipped[left_out(grid.periods, settings.extract.timezone)] = True
     longest = settings.panel.missing_periods or grid.frequency.longest_gap

@@ -5,7 +5,7 @@
 1. quarantined: a row is there, but its quantity is not known;
 2. not begun: before the first row with a known quantity, which may be a zero;
 3. ended: its rows stopped longer ago than a gap may last (only where a missing row is unknown);
-4. closed: its store, or the series itself, did not trade;
+4. closed: its store did not trade, or the series itself did not, unless a row is missing (6);
 5. out of stock: it could not be bought;
 6. not delivered: the source writes its zeros as rows, and this row is missing.
 

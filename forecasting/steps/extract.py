@@ -75,8 +75,7 @@ def extract(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -
         _read_others(settings, cutoff, found, lake, tell)
         known = Known(cutoff, *_keys(found), lake.newest_cutoff())
         sales, read = _read_sales(settings, found, known, since, before.rows(settings, lake))
-        lost = int(sales["y"].isna().sum())
-        tell(f"sales: {read:,} rows read, {len(sales) - lost:,} days of series clean, {lost:,} unknown (quarantined)")
+        tell(f"sales: {read:,} rows read, {sales['y'].count():,} of {len(sales):,} days of series known")
         found.reports += _known_before(settings, lake, sales, before)
         broken = _broken(found)
         if broken:
@@ -95,8 +94,7 @@ def extract(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -
         found.reports += [closed]
         tell(f"panel: {count:,} series x {periods:,} periods, snapshot {snapshot.id}")
         _publish_quality(settings, found, night, snapshot.id, run)
-        quarantined = len(found.quarantined[-1])
-        outcome.rows = read
+        quarantined, outcome.rows = len(found.quarantined[-1]), read
         outcome.message = f"{read - quarantined:,} of {read:,} sales rows clean, {count:,} series"
         return {
             "cutoff": cutoff.isoformat(),
