@@ -19,6 +19,7 @@ Codes = NDArray[np.integer]
 GRID = (0.005, 0.01, 0.025, 0.05, 0.1, 0.165, 0.25, 0.375, 0.5, 0.625, 0.75, 0.835, 0.9, 0.95, 0.975, 0.99, 0.995)
 ROWS = 60.0  # k: rows of a group that weigh as much as the group that contains it
 PRIOR = 20.0  # k of the root: rows that weigh as much as the named distribution
+LIMIT = 4.0  # usual scores that an error counts as at most, in means, moments and all but the narrowest group
 MOMENTS = 40.0  # rows that the prior spread of 1 counts as
 SPREAD = 1.3  # variance of a score where no row is known: the forecast's own error comes on top of the series'
 SKEWED = 100.0  # rows from which on a skewness of theirs counts more than none
@@ -51,14 +52,25 @@ def pooled(scores: Numbers, nested: Sequence[tuple[Codes, NDArray[np.intp]]], pr
     scores must rise. nested: from wide to narrow, codes of the rows and, of each group, the place of its parent among
     those before; that of the first ones is not read.
     """
-    whole, size = quantiles(scores, np.zeros(len(scores), dtype=np.int16), 1)
+    # One wild series among few must not be what the others are like: only the narrowest group has its whole tails.
+    tame = tamed(scores)
+    whole, size = quantiles(tame if nested else scores, np.zeros(len(scores), dtype=np.int16), 1)
     share = size[:, None] / (size[:, None] + PRIOR)
     found: Numbers = share * whole + (1 - share) * prior
-    for codes, parents in nested:
-        own, sizes = quantiles(scores, codes, len(parents))
+    for depth, (codes, parents) in enumerate(nested):
+        own, sizes = quantiles(tame if depth < len(nested) - 1 else scores, codes, len(parents))
         share = (sizes / (sizes + ROWS))[:, None]
         found = share * own + (1 - share) * found[parents]
     return found
+
+
+def tamed(scores: Numbers) -> Numbers:
+    """Scores that are at most LIMIT times their usual size, which is 1 or, where the spread was too small, the median.
+
+    The median of the absolute scores, as that of a normal distribution, is not moved by a few wild ones.
+    """
+    usual = max(1.0, float(np.median(np.abs(scores))) / 0.6745) if len(scores) else 1.0
+    return np.clip(scores, -LIMIT * usual, LIMIT * usual)
 
 
 def means(values: Numbers, nested: Sequence[tuple[Codes, NDArray[np.intp]]], prior: float) -> Numbers:

@@ -52,8 +52,8 @@ class Seen:
 class Scores:
     """A row an error: series, fold, bucket of steps, bin of the forecast, kind of series, and the score.
 
-    plain: (actual - mean) / spread; jittered: the same at a point of the unit's interval around the actual. trust: of
-    each series in its forecasts, and of each kind.
+    plain: (actual - mean) / spread, tamed; jittered: the same at a point of the unit's interval around the
+    actual, whatever it is. trust: of each series in its forecasts, and of each kind.
     """
 
     ids: NDArray[np.str_]
@@ -80,7 +80,8 @@ class Scores:
         seen = [one.about(trust) for one in begun]
         parts = [_rows(one, k, folds[k][0].frequency) for k, one in enumerate(seen)]
         columns = (np.concatenate(column) for column in zip(*parts, strict=True))
-        return cls(np.asarray(ids, dtype=str), tuple(seen), trust, kinds, *columns)
+        found = cls(np.asarray(ids, dtype=str), tuple(seen), trust, kinds, *columns)
+        return replace(found, plain=pooling.tamed(found.plain))
 
     def over(self, factors: Numbers) -> Scores:
         """With the spread of each row, (n_rows,), or of each series and fold, multiplied by factors."""

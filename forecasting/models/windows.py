@@ -9,7 +9,7 @@ from the first periods of each fold, and from a Pearson III distribution where t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -50,7 +50,8 @@ class Rows:
             for number, one in enumerate(scores.folds)
             for part in _windows(one, number, inner[one.series, number], nothing, length)
         ]
-        return cls(*(np.concatenate(column) for column in zip(*parts, strict=True)) if parts else _no_rows())
+        found = cls(*(np.concatenate(column) for column in zip(*parts, strict=True)) if parts else _no_rows())
+        return replace(found, plain=pooling.tamed(found.plain))
 
 
 @dataclass(frozen=True)

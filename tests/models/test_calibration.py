@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from forecasting.models.base import QUANTILES
 from forecasting.models.calibration import Calibration
+from forecasting.models.calibrations import Calibrations
+from forecasting.models.naive import SeasonalMean
+from forecasting.planning.sums import distribution
 from tests.panels import panel_of
 
 
@@ -46,3 +50,84 @@ def test_a_part_of_the_series_gets_the_same_quantiles() -> None:
     rows = np.array([3, 77, 5])
     part = calibration.quantiles(panel, mean[rows], rows)
     np.testing.assert_array_equal(part, calibration.quantiles(panel, mean)[rows])
+
+
+def kept(rows: np.ndarray, horizon: int = 7) -> tuple:
+    """(folds, panel, mean) of daily series that are forecast by their weekdays' means of eight weeks."""
+    names = pd.DataFrame({"unique_id": [f"s{k}" for k in range(len(rows))]})
+    panel = panel_of(rows.tolist(), series=names, levels=())
+    cutoffs = [rows.shape[1] - horizon * back for back in (3, 2, 1, 0)]
+    means = [SeasonalMean().predict(panel.first(at), horizon).mean for at in cutoffs]
+    folds = [
+        (panel.first(at), panel.y[:, at : at + horizon], mean) for at, mean in zip(cutoffs[:3], means, strict=False)
+    ]
+    return folds, panel, means[-1]
+
+
+def test_steady_and_rare_items_side_by_side_have_their_own_bands() -> None:
+    random = np.random.default_rng(4)
+    steady = random.integers(18, 23, (3, 182))
+    rare = np.where(random.random((3, 182)) < 1 / 8, 7, 0)
+    folds, panel, mean = kept(np.concatenate([steady, rare]))
+    low, middle, high = np.moveaxis(Calibration.fit(folds).quantiles(panel, mean, at=(0.05, 0.5, 0.95)), -1, 0)
+    assert 14 <= low[:3].min() <= low[:3].max() <= 20 <= high[:3].min() <= high[:3].max() <= 26
+    assert set(high[3:].ravel()) == {7.0}
+    assert set(middle[3:].ravel()) == {0.0}
+
+
+def test_sixty_items_sold_on_weekdays_have_bands_on_these_and_none_on_other_days() -> None:
+    random = np.random.default_rng(5)
+    rows = np.where(np.arange(182) % 7 < 5, random.poisson(np.linspace(5, 30, 60)[:, None], (60, 182)), 0)
+    folds, panel, mean = kept(rows)
+    found = Calibration.fit(folds).quantiles(panel, mean)
+    assert (found[:, 5:] == 0).all()
+    assert (found[:, :5, 1] > 0).all()  # p10
+    assert (found[:, :5, -1] > mean[:, :5]).all()
+
+
+def test_safety_stock_beside_the_mean_falls_with_the_length() -> None:
+    random = np.random.default_rng(6)
+    folds, panel, mean = kept(random.poisson(20, (3, 200)), 28)
+    calibration = Calibration.fit(folds, (7, 14, 28))
+    found = calibration.total(panel, mean, np.arange(3), (0.95,), (0, 7, 14, 28))[..., 0]
+    total = np.cumsum(mean, axis=1)[:, [6, 13, 27]]
+    beside = (found / total - 1).mean(axis=0)
+    assert beside[0] > 1.1 * beside[1] > 1.1 * beside[2] > 0
+
+
+def test_windows_that_were_not_observed_count_for_nothing() -> None:
+    random = np.random.default_rng(7)
+    rows = random.integers(16, 25, (12, 182)).astype(float)
+    gone = rows.copy()
+    gone[:, 150:] = np.nan  # out of stock before the newest fold begins, and in half of the one before
+    folds, panel, mean = kept(rows)
+    both, panel_of_both, means = kept(np.concatenate([rows, gone]))
+    alone, beside = Calibration.fit(folds, (7,)), Calibration.fit(both, (7,))
+    one = alone.total(panel, mean, np.arange(12), (0.05, 0.5, 0.95), (0, 7))[:, 0]
+    other = beside.total(panel_of_both, means[:12], np.arange(12), (0.05, 0.5, 0.95), (0, 7))[:, 0]
+    np.testing.assert_allclose(other, one, rtol=0.03)
+    assert (one[:, 0] > 110).all()
+
+
+def test_forty_parts_are_ordered_by_what_covers_them() -> None:
+    random = np.random.default_rng(8)
+    chance, most = random.uniform(0.05, 0.4, 40), random.integers(2, 15, 40)
+
+    def drawn(periods: int) -> np.ndarray:
+        sizes = 1 + np.floor(random.random((40, periods)) * most[:, None])
+        return np.where(random.random((40, periods)) < chance[:, None], sizes, 0.0)
+
+    y, names = drawn(60), pd.DataFrame({"unique_id": [f"part{k}" for k in range(40)]})
+    panel = panel_of(y.tolist(), "2021-01-01", "M", series=names, levels=())
+    means = [SeasonalMean().predict(panel.first(at), 12).mean for at in (24, 36, 48, 60)]
+    folds = [(panel.first(at), panel.y[:, at : at + 12], means[k]) for k, at in enumerate((24, 36, 48))]
+    calibrations = Calibrations.fit(folds)
+    ordered, enough = 0.0, 0.0
+    for span in range(2, 8):
+        parts = np.arange(40) % 6 == span - 2
+        wanted = distribution(calibrations, panel, means[-1], span, (0.95,))[parts, 0]
+        truth = drawn(span * 2000).reshape(40, 2000, span).sum(axis=2)
+        ordered, enough = ordered + wanted.sum(), enough + np.quantile(truth[parts], 0.95, axis=1).sum()
+        seen = np.lib.stride_tricks.sliding_window_view(y[parts], span, axis=1).sum(axis=2).max(axis=1)
+        assert (wanted <= np.maximum(2 * seen, means[-1][parts, :span].sum(axis=1)) + 1).all()
+    assert 0.8 < ordered / enough < 1.3
