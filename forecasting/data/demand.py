@@ -24,15 +24,16 @@ from forecasting.settings import Settings
 
 Flags = NDArray[np.bool_]
 Positions = NDArray[np.intp]
+IMPROBABLE = 1e-3  # probability of the zeros before a first sale, below which the item had not been launched
 
 
 @dataclass(frozen=True)
 class _Unseen:
     """What makes a cell unobserved.
 
-    started: (n_series,) period of the first recorded quantity, n_periods for none. closures: see closures.py. out,
-    quarantined: sorted flat positions of the cells without stock, and of those with a row of unknown quantity. gaps:
-    where a missing row is unknown. skipped: (n_periods,) hours that the clock leaves out.
+    started: (n_series,) period in which each series begins, n_periods for none (see `_begin`). closures: see
+    closures.py. out, quarantined: sorted flat positions of the cells without stock, and of those with a row of unknown
+    quantity. gaps: where a missing row is unknown. skipped: (n_periods,) hours that the clock leaves out.
     """
 
     started: Positions
@@ -123,7 +124,21 @@ def _unseen(tables: Tables, settings: Settings, grid: Grid, by_period: Matrix, e
         skipped[left_out(grid.periods, settings.extract.timezone)] = True
     longest = settings.panel.missing_periods or grid.frequency.longest_gap
     gaps = rows.deliveries.gaps(settings.panel.missing_rows, longest) if rows.deliveries else None
-    return _Unseen(rows.recorded, closures, out, rows.quarantined, gaps, skipped)
+    return _Unseen(_begin(rows, periods), closures, out, rows.quarantined, gaps, skipped)
+
+
+def _begin(rows: _Rows, periods: int) -> Positions:
+    """(n_series,) period in which each series begins: that of its first row with a known quantity, which may be a zero.
+
+    Zeros before the first sale are those of an item that had not been launched, where they are improbable at the rate
+    at which it has sold since: it begins with its first sale then.
+    """
+    since = np.maximum(periods - rows.sold, 1)
+    rate = np.maximum(rows.sales - 1, 0) / since  # without the first sale, which the period was chosen for
+    waited = np.maximum(rows.sold - rows.recorded, 0)
+    launched = (rows.sold < periods) & ((1 - rate) ** waited < IMPROBABLE)
+    begin: Positions = np.where(launched, rows.sold, rows.recorded)
+    return begin
 
 
 @dataclass(frozen=True)
@@ -131,11 +146,13 @@ class _Rows:
     """Periods with rows, from one reading of the sums by period.
 
     sold, recorded: (n_series,) period of the first sale, and of the first row with a known quantity; n_periods for
-    none. quarantined: sorted flat positions, series by periods, of the cells with a row of unknown quantity.
+    none. sales: (n_series,) periods with a sale. quarantined: sorted flat positions, series by periods, of the cells
+    with a row of unknown quantity.
     """
 
     sold: Positions
     recorded: Positions
+    sales: Positions
     quarantined: Positions
     deliveries: Deliveries | None
 
@@ -144,6 +161,7 @@ def _rows(by_period: Matrix, earlier: Flags, deliveries: Deliveries | None) -> _
     """Look through the sums by period; those of unknown quantity become 0 in them."""
     periods = len(by_period)
     sold, recorded = (np.where(one, 0, periods) for one in earlier)
+    sales = np.zeros(len(sold), dtype=np.intp)
     found: list[Positions] = []
     for period, units in enumerate(by_period):
         unknown = np.isnan(units)
@@ -152,13 +170,14 @@ def _rows(by_period: Matrix, earlier: Flags, deliveries: Deliveries | None) -> _
             units[unknown] = 0
         there = ~no_row(units)
         sold[(units > 0) & (sold > period)] = period
+        sales += units > 0
         recorded[there & ~unknown & (recorded > period)] = period
         if deliveries is not None:
             deliveries.add(period, there, int(np.count_nonzero(there & ~unknown & (units == 0))))
         if period % 64 == 0:
             release(by_period)
     quarantined = np.sort(np.concatenate(found)) if found else np.empty(0, dtype=np.intp)
-    return _Rows(sold, recorded, quarantined, deliveries)
+    return _Rows(sold, recorded, sales, quarantined, deliveries)
 
 
 def out_of_stock(stock: pd.DataFrame, grid: Grid, daily: bool) -> Positions:

@@ -84,16 +84,17 @@ def test_one_unknown_day_makes_its_whole_period_unknown(frequency: str) -> None:
     assert panel.absence[0, place] == QUARANTINED
 
 
-def test_recorded_zeros_are_observed_from_the_first_row_on() -> None:
-    sales = pd.concat([rows("late", list(range(20, DAYS)), [0.0] * 40 + [3.0] * 24), zeros_written()])
-    sales = pd.concat([sales, rows("never", list(range(10, DAYS)), [0.0] * 74)])
-    panel = build(sales)
-    at = panel.unique_ids.tolist().index
-    late, never = panel.absence[at("late_S")], panel.absence[at("never_S")]  # type: ignore[index]
-    assert (late[:20] == NOT_BEGUN).all()
-    assert (late[20:] == OBSERVED).all()
-    assert (never[:10] == NOT_BEGUN).all()
-    assert (panel.y[at("never_S"), 10:] == 0).all()
+def test_recorded_zeros_are_observed_from_the_first_row_on_unless_the_item_was_launched_later() -> None:
+    launched = rows("launched", list(range(20, DAYS)), [0.0] * 40 + [3.0] * 24)
+    rare = rows("rare", list(range(20, DAYS)), [0.0] * 40 + [3.0] + [0.0] * 22 + [2.0])
+    once = rows("once", list(range(20, DAYS)), [0.0] * 63 + [5.0])
+    never = rows("never", list(range(10, DAYS)), [0.0] * 74)
+    panel = build(pd.concat([launched, rare, once, never, zeros_written()]), closed="never")
+    begin = {name: int(np.isfinite(y).argmax()) for name, y in zip(panel.unique_ids, panel.y, strict=True)}
+    # 24 sales in 24 days: 40 days of nothing before them are no demand of zero. Two in 24 days, or one: they may be.
+    assert begin == {"launched_S": 60, "rare_S": 20, "once_S": 20, "never_S": 10, "Z_S": 0}
+    assert panel.absence is not None
+    assert (panel.absence[panel.unique_ids.tolist().index("launched_S"), :60] == NOT_BEGUN).all()
 
 
 def test_where_zeros_are_written_a_missing_row_was_not_delivered_and_a_lasting_silence_is_an_end() -> None:
