@@ -15,7 +15,6 @@ from forecasting.data.observed import (
     ENDED,
     NOT_BEGUN,
     NOT_DELIVERED,
-    OBSERVED,
     OUT_OF_STOCK,
     QUARANTINED,
     counts,
