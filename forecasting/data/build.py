@@ -11,7 +11,7 @@ from datetime import date
 
 import pandas as pd
 
-from forecasting.data import covariates, totals
+from forecasting.data import covariates, totals, vintages
 from forecasting.data.blocks import Scratch
 from forecasting.data.demand import demand
 from forecasting.data.frequency import Frequency
@@ -31,7 +31,7 @@ def build_panel(
     scratch: where its matrices are made; in memory unless told otherwise.
     Raises CutoffError where nothing was sold up to the cutoff.
     """
-    scratch = scratch or Scratch()
+    scratch, tables = scratch or Scratch(), vintages.as_known(tables, cutoff)
     frequency = Frequency.parse(settings.panel.frequency)
     last = frequency.last_complete(cutoff)
     end = pd.Timestamp(frequency.end(last))
@@ -46,6 +46,8 @@ def build_panel(
     y = demand(tables, settings, grid, scratch)
     ahead, past = covariates.build(tables, settings, grid, scratch)
     panel = Panel(y, periods, series, frequency, snapshot, ahead, past, settings.panel.levels)
+    since, zero = vintages.of_panel(tables, settings, grid, ahead)
+    panel = replace(panel, since=since, zero=zero)
     return replace(panel, totals=totals.compute(panel))
 
 

@@ -11,20 +11,23 @@ from typing import Any
 
 import pandas as pd
 
-from forecasting.data import canonical
+from forecasting.data import canonical, coverage
 from forecasting.data.blocks import lean
 from forecasting.data.build import build_panel
 from forecasting.data.frequency import Frequency
 from forecasting.data.gates import gates, shrunk
-from forecasting.data.lake_tables import EVENTS, INVENTORY, PRICES, PROMOTIONS, SIGNALS, STOCK
+from forecasting.data.lake_tables import EVENTS, INVENTORY, PRICES, PROMOTIONS, SIGNALS, STOCK, with_known_since
 from forecasting.data.pieces import Pieces
 from forecasting.data.quality import Known, goes_on_until, screen_attributes, screen_by_item, screen_sales, screen_table
+from forecasting.data.schema import Table
 from forecasting.data.sieve import Screened
 from forecasting.data.tables import QUALITY, QUARANTINE
+from forecasting.data.vintages import KNOWN_SINCE, RECORD
 from forecasting.errors import DataQualityError
 from forecasting.settings import Settings
 from forecasting.sources import open_source
 from forecasting.sources.mapping import days_of
+from forecasting.steps.plans import Plans
 from forecasting.steps.run import Run, record
 from forecasting.stores.alone import alone
 from forecasting.stores.changes import Change
@@ -37,6 +40,7 @@ KEPT_OF_STOPPED = 1_000
 LONG = ("sales", "prices")  # tables with a row a series and day, or nearly
 PART = 500_000  # rows that are screened at once
 GAPS = {"D": 7, "W": 14, "M": 62}  # days that a shop may be closed, by frequency, before its sales have ended
+COVERED = 28  # nights whose coverage of the horizon says what is usual
 log = logging.getLogger(__name__)
 Tell = Callable[[str], None]
 
@@ -70,7 +74,7 @@ def extract(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -
         before = lake.newest_cutoff(before=cutoff)
         since = _since(settings, before)
         night = _Night()
-        _read_others(settings, cutoff, night, lake, tell)
+        _read_others(settings, cutoff, night, (lake, before), tell)
         sales, read = _read_sales(settings, night, Known(cutoff, *_keys(night), newest), since)
         tell(f"sales: {read:,} rows read, {len(sales):,} days of series clean")
         night.reports += _known_before(settings, lake, sales, since, before)
@@ -78,16 +82,16 @@ def extract(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -
         if broken:
             night.quarantined = [rows.groupby("rule", sort=False).head(KEPT_OF_STOPPED) for rows in night.quarantined]
             _publish_quality(settings, night, cutoff, "", run)
-            raise DataQualityError(
-                f"The night of {cutoff} is not worth forecasting from, and nothing was published:\n  "
-                + "\n  ".join(broken)
-                + "\nSee the tables quality and quarantine; limits are in [screen]."
-            )
+            raise _stopped(cutoff, broken)
         snapshot = lake.commit(cutoff, sales, since, night.tables)
         outcome.snapshot = snapshot.id
         del sales
         night.tables.clear()  # what is built from is what was committed
-        count, periods = _build(lake, settings, cutoff, snapshot)
+        count, periods = _build(lake, settings, cutoff, snapshot, night)
+        broken = _broken(night)
+        if broken:  # its rows are in the lake, but without a panel nothing is made of them
+            _publish_quality(settings, night, cutoff, snapshot.id, run)
+            raise _stopped(cutoff, broken)
         tell(f"panel: {count:,} series x {periods:,} periods, snapshot {snapshot.id}")
         _publish_quality(settings, night, cutoff, snapshot.id, run)
         quarantined = len(night.quarantined[-1])
@@ -139,11 +143,14 @@ def _read_sales(settings: Settings, night: _Night, known: Known, since: date | N
     return canonical.daily(clean, table), read
 
 
-def _read_others(settings: Settings, cutoff: date, night: _Night, lake: Lake, tell: Tell) -> None:
-    """Everything but the sales, whole: attributes, prices, promotions, events, stock, signals.
+def _read_others(settings: Settings, cutoff: date, night: _Night, kept: tuple[Lake, date | None], tell: Tell) -> None:
+    """Everything but the sales, whole: attributes, prices, promotions, events, stock, signals, and what was planned.
 
-    A long table goes to the lake at once; it belongs to no snapshot until the night is committed.
+    A long table goes to the lake at once; it belongs to no snapshot until the night is committed. kept: the lake, and
+    the cutoff of the night before.
     """
+    lake, before = kept
+    plans = Plans(settings, lake, before)
     frequency, signals = Frequency.parse(settings.panel.frequency), []
     horizon = frequency.range(frequency.last_complete(cutoff), settings.panel.horizon + 1)
     last = pd.Timestamp(frequency.end(horizon[-1]))
@@ -154,10 +161,16 @@ def _read_others(settings: Settings, cutoff: date, night: _Night, lake: Lake, te
         if name.startswith("signal_"):
             signals.append(clean)
         else:
+            plans.add(name, clean)
             night.tables[name] = lake.keep(name, clean) if name in LONG else clean
         tell(f"{name}: {read:,} rows read")
     if signals:
-        night.tables["signals"] = pd.concat(signals, ignore_index=True)
+        rows = pd.concat(signals, ignore_index=True)
+        plans.add("signals", rows)
+        night.tables["signals"] = rows
+    recorded = plans.recorded(cutoff)
+    if len(recorded):
+        night.tables[RECORD] = recorded
 
 
 def _read_other(
@@ -174,20 +187,24 @@ def _read_other(
         return night.take(name, screen_attributes(raw, name, name.removesuffix("s"))), len(raw)
     if name.startswith("signal_"):
         declared = next(one for one in settings.extract.signals if f"signal_{one.name}" == name)
-        return night.take(name, screen_table(canonical.signal(raw, declared), name, SIGNALS)), len(raw)
+        return night.take(name, screen_table(canonical.signal(raw, declared), name, _as_read(SIGNALS, raw))), len(raw)
     if name == "stock":
         if "on_hand" in raw and settings.planning and not settings.extract.inventory:
             on_hand = screen_table(raw, name, INVENTORY).clean  # its broken rows are those of `stock`
             night.tables["inventory"] = canonical.newest(on_hand, pd.Timestamp(cutoff))
         clean = night.take(name, screen_table(canonical.stock(raw), name, STOCK))
         return canonical.out_of_stock(clean), len(raw)
-    target = {"prices": PRICES, "promotions": PROMOTIONS, "events": EVENTS}[name]
+    target = _as_read({"prices": PRICES, "promotions": PROMOTIONS, "events": EVENTS}[name], raw)
     rows, read = [canonical.promotions(raw, last) if name == "promotions" else raw], len(raw)
     del raw
     screen = partial(screen_table, name=name, target=target)
     if "item" not in rows[0]:
         return night.take(name, screen(rows.pop())), read
     return night.take(name, screen_by_item(rows.pop(), screen, PART)), read
+
+
+def _as_read(table: Table, raw: pd.DataFrame) -> Table:
+    return with_known_since(table) if KNOWN_SINCE in raw else table
 
 
 def _stock_days(settings: Settings) -> int:
@@ -218,16 +235,36 @@ def _broken(night: _Night) -> list[str]:
     return [f"{row.table}, rule {row.rule}: {row.message}" for row in failed.itertuples()]
 
 
-def _build(lake: Lake, settings: Settings, cutoff: date, snapshot: Snapshot) -> tuple[int, int]:
-    """The panel of this cutoff, into the lake: number of its series and periods. The long tables come in pieces."""
+def _stopped(cutoff: date, broken: list[str]) -> DataQualityError:
+    return DataQualityError(
+        f"The night of {cutoff} is not worth forecasting from, and nothing was published:\n  "
+        + "\n  ".join(broken)
+        + "\nSee the tables quality and quarantine; limits are in [screen]."
+    )
+
+
+def _build(lake: Lake, settings: Settings, cutoff: date, snapshot: Snapshot, night: _Night) -> tuple[int, int]:
+    """The panel of this cutoff, into the lake: number of its series and periods. The long tables come in pieces.
+
+    What it has of the horizon is reported first; there is no panel of a night that this stops.
+    """
     tables: dict[str, pd.DataFrame | Pieces] = {
         name: partial(lake.pieces, snapshot.id, name) if name in LONG else lake.read(snapshot.id, name)
         for name in ("sales", *snapshot.versions)
     }
     with lake.scratch() as scratch:
         panel = build_panel(tables, settings, cutoff, snapshot.id, scratch)
-        lake.write_panel(panel)
+        night.reports.append(coverage.report(panel, _covered_before(settings, cutoff), settings.screen))
+        if not _broken(night):
+            lake.write_panel(panel)
         return len(panel.y), len(panel.periods)
+
+
+def _covered_before(settings: Settings, cutoff: date) -> dict[str, list[int]]:
+    """By table, the cells of the horizon that the newest nights before recorded as covered."""
+    rows = Warehouse(settings.warehouse).read(QUALITY, ["cutoff", "table", "read"], rule=coverage.RULE)
+    rows = rows[rows["cutoff"] < pd.Timestamp(cutoff)].sort_values("cutoff")
+    return {str(name): found["read"].tail(COVERED).tolist() for name, found in rows.groupby("table")}
 
 
 def _publish_quality(settings: Settings, night: _Night, cutoff: date, snapshot: str, run: Run) -> None:

@@ -15,7 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forecasting import models
-from forecasting.data.tables import BACKTESTS
+from forecasting.data.coverage import RULE
+from forecasting.data.tables import BACKTESTS, QUALITY
 from forecasting.errors import some
 from forecasting.evaluation import plots
 from forecasting.evaluation.promotion import Verdict
@@ -56,7 +57,23 @@ def due(settings: Settings, cutoff: date) -> tuple[bool, str]:
         moved = drift.newly(settings, cutoff, newest)
         if moved:
             return True, f"drift: {some(moved, 3)}"
+    changed = _plans_changed(settings, cutoff, newest)
+    if changed:
+        return True, f"what is planned ahead has changed: {changed} (quality rule horizon_coverage)"
     return age >= every, told
+
+
+def _plans_changed(settings: Settings, cutoff: date, newest: date) -> str:
+    """Tables whose horizon is covered tonight and was not at the newest training, or the other way round."""
+    if cutoff <= newest:
+        return ""
+    rows = Warehouse(settings.warehouse).read(QUALITY, ["cutoff", "table", "passed"], rule=RULE)
+    then, now = (
+        rows[rows["cutoff"] <= pd.Timestamp(day)].sort_values("cutoff").groupby("table")["passed"].last()
+        for day in (newest, cutoff)
+    )
+    both = then.index.intersection(now.index)
+    return some([str(name) for name in both if bool(then[name]) != bool(now[name])])
 
 
 def train(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from forecasting.data.blocks import blocks, release
 from forecasting.data.frequency import Frequency
 from forecasting.data.hierarchy import Level, Totals
-from forecasting.data.panel import Matrix, Panel
+from forecasting.data.panel import Panel
 from forecasting.errors import CutoffError, StoreError, some
 from forecasting.stores.folder import Folder, quoted
 
@@ -109,6 +109,8 @@ class Panels:
             past={name: self._array(*place, "past", f"{quoted(name)}.npy") for name in about["past"]},
             levels=tuple(about["levels"]),
             totals=self._load_totals(about, *place),
+            since={name: self._array(*place, "since", f"{quoted(name)}.npy") for name in about.get("since", ())},
+            zero=frozenset(about.get("zero", ())),
         )
 
     def _load_totals(self, about: Mapping[str, Any], *place: str) -> dict[str, Totals]:
@@ -127,14 +129,14 @@ class Panels:
             start += count
         return found
 
-    def _array(self, *parts: str) -> Matrix:
+    def _array(self, *parts: str) -> NDArray[Any]:
         if self._folder.local:
             # A plain array over the mapped file: numpy's own class for it makes every slice cost five times as much.
             return np.asarray(np.load(self._folder.at(*parts), mmap_mode="r"))
-        read: Matrix = np.load(io.BytesIO(self._folder.read(*parts)))
+        read: NDArray[Any] = np.load(io.BytesIO(self._folder.read(*parts)))
         return read
 
-    def _save(self, values: Matrix, *parts: str) -> None:
+    def _save(self, values: NDArray[Any], *parts: str) -> None:
         """Local: next to its place and then renamed, for somebody may have the old file mapped."""
         if not self._folder.local:
             with self._folder.files.open(self._folder.at(*parts), "wb") as file:
@@ -182,14 +184,15 @@ def _labels(panel: Panel) -> pd.DataFrame:
     return pd.DataFrame({"label": pd.Series(names, dtype="str")})
 
 
-def _arrays(panel: Panel) -> dict[str, Matrix]:
-    named = {"y": panel.y}
+def _arrays(panel: Panel) -> dict[str, NDArray[Any]]:
+    named: dict[str, NDArray[Any]] = {"y": panel.y}
     named |= {f"known/{quoted(name)}": panel.known[name] for name in panel.known}
     named |= {f"past/{quoted(name)}": panel.past[name] for name in panel.past}
+    named |= {f"since/{quoted(name)}": panel.since[name] for name in panel.since}
     return {name: np.ascontiguousarray(values) for name, values in named.items()}
 
 
-def _about(panel: Panel, arrays: Mapping[str, Matrix]) -> dict[str, Any]:
+def _about(panel: Panel, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     return {
         "cutoff": panel.cutoff.isoformat(),
         "snapshot": panel.snapshot,
@@ -202,10 +205,10 @@ def _about(panel: Panel, arrays: Mapping[str, Matrix]) -> dict[str, Any]:
         "totals": [[name, len(one.level.labels)] for name, one in panel.totals.items()],
         "means": sorted({name for one in panel.totals.values() for name in one.means}),
         "shapes": {name: list(values.shape) for name, values in arrays.items()},
-    }
+    } | ({"since": list(panel.since), "zero": sorted(panel.zero)} if panel.since or panel.zero else {})
 
 
-def _digest(arrays: Mapping[str, Matrix], series: bytes, about: Mapping[str, Any]) -> str:
+def _digest(arrays: Mapping[str, NDArray[Any]], series: bytes, about: Mapping[str, Any]) -> str:
     total = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     total.update(series)
     for values in arrays.values():
