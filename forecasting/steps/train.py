@@ -150,7 +150,16 @@ def _train(settings: Settings, cutoff: date, run: Run, tell: Tell) -> dict[str, 
 
 
 def _judged(made: Challenger, live: Version | None, registry: Registry, tell: Tell) -> tuple[Challenger, Verdict]:
-    """The challenger and its verdict; or, where it does not win, the champion's recipe fitted again, if that does."""
+    """The challenger and its verdict; or, where it does not win, the champion's recipe fitted again, if that does.
+
+    What a champion learnt from plans that are not there any more (or were not then) is no measure: it is replaced, by
+    what is no worse than seasonal naive in a backtest that sees what nights now see.
+    """
+    changed = _plans_changed(made.settings, made.contest.panel.cutoff, live.cutoff) if live else ""
+    if live and changed and not made.choice.value > made.baseline:
+        reason = f"champion {live.version} was trained with other plans ahead: {changed} (rule horizon_coverage)"
+        tell(reason)
+        return made, Verdict(promote=True, reason=reason, challenger=made.choice.value, naive=made.baseline)
     verdict = judgement.trained(made.settings, made.contest, made.choice, registry, made.baseline)
     tell(verdict.reason)
     if verdict.promote or live is None:
