@@ -49,12 +49,17 @@ class Coverage:
         return self.covered / max(self.cells, 1)
 
 
-def report(panel: Panel, before: Mapping[str, Sequence[int]], rules: Screen) -> pd.DataFrame:
-    """Rows of QUALITY: a row a covariate known ahead. before: by table, cells covered that earlier nights recorded."""
+def report(
+    panel: Panel, before: Mapping[str, Sequence[int]], rules: Screen, signals: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Rows of QUALITY: a row a table known ahead.
+
+    before: by table, cells covered that earlier nights recorded. signals: names of those that are known ahead.
+    """
     lines = []
     for name in panel.known:
         table = TABLE.get(name, f"signal_{name}")
-        if rules.horizon_coverage == "off" or name.startswith("event_") or name == "closed":
+        if rules.horizon_coverage == "off" or name not in (*TABLE, *signals):
             continue
         found = measure(panel, name, before.get(table, ()))
         lines.append(_line(found, table, rules))

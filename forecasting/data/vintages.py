@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from forecasting.data.blocks import blocks, release
 from forecasting.data.known import Since
 from forecasting.data.locate import Grid
 from forecasting.data.panel import Matrix
@@ -137,10 +138,16 @@ def held(since: Since | None, price: Matrix) -> Since | None:
 
 def active(values: Matrix, *, changes: bool) -> NDArray[np.int64]:
     """(width,) number of series with a value of their own in each period: not 0, or another one than before."""
-    if not changes:
-        return np.asarray((np.nan_to_num(values) != 0).sum(axis=0), dtype=np.int64)
-    moved = np.isfinite(values[:, 1:]) & np.isfinite(values[:, :-1]) & (values[:, 1:] != values[:, :-1])
-    return np.concatenate([[0], moved.sum(axis=0)]).astype(np.int64)
+    counts = np.zeros(values.shape[1], dtype=np.int64)
+    for part in blocks(len(values)):  # a mapped file is not to count as memory of this process
+        block = values[part]
+        if changes:
+            before, after = block[:, :-1], block[:, 1:]
+            counts[1:] += ((before != after) & np.isfinite(before) & np.isfinite(after)).sum(axis=0)
+        else:
+            counts += (np.nan_to_num(block) != 0).sum(axis=0)
+        release(values)
+    return counts
 
 
 def lead(counts: NDArray[np.int64], periods: int, code: str) -> int | None:

@@ -254,7 +254,8 @@ def _build(lake: Lake, settings: Settings, cutoff: date, snapshot: Snapshot, nig
     }
     with lake.scratch() as scratch:
         panel = build_panel(tables, settings, cutoff, snapshot.id, scratch)
-        night.reports.append(coverage.report(panel, _covered_before(settings, cutoff), settings.screen))
+        signals = [one.name for one in settings.extract.signals if one.known == "ahead"]
+        night.reports.append(coverage.report(panel, _covered_before(settings, cutoff), settings.screen, signals))
         if not _broken(night):
             lake.write_panel(panel)
         return len(panel.y), len(panel.periods)
