@@ -136,12 +136,15 @@ class Extract(Section):
     sales: SalesTable
     items: AttributeTable | None = None
     stores: AttributeTable | None = None
-    prices: SourceTable | None = Field(None, description="item, ds, price, optionally store: valid from ds on")
+    prices: SourceTable | None = Field(
+        None, description="item, ds, price, optionally store and known_since: valid from ds on"
+    )
     promotions: SourceTable | None = Field(
-        None, description="item, optionally store, and ds (+ value) or start and end; value defaults to 1"
+        None, description="item, optionally store and known_since, and ds (+ value) or start and end; value: 1"
     )
     events: EventTable | None = Field(
-        None, description="ds, event, optionally store or the attribute in `by`: holidays and other named days"
+        None,
+        description="ds, event, optionally store or the attribute in `by`, known_since: named days",
     )
     holidays: HolidayTable | None = Field(None, description="public holidays by country, beside `events`")
     stock: SourceTable | None = Field(None, description="item, ds, in_stock (or on_hand), optionally store")
@@ -169,6 +172,9 @@ class Screen(Section):
     min_rows_ratio: Share = Field(0.3, description="rows of the newest day / mean of the same weekdays before")
     min_known_ratio: Share = Field(0.7, description="rows of days read before / rows they had then; 0 = not asked")
     silent_store: Literal["stop", "warn", "off"] = Field("warn", description="a store that usually sells, sold nothing")
+    horizon_coverage: Literal["warn", "stop", "off"] = Field(
+        "warn", description="far fewer promotions, prices, events or signal values ahead than usual"
+    )
     gap_days: int = Field(3, ge=1, description="days without any sale anywhere; as many or more are reported")
 
 

@@ -12,7 +12,7 @@ from typing import cast
 
 import pandas as pd
 
-from forecasting.data import closing_days, covariates, totals
+from forecasting.data import closing_days, covariates, totals, vintages
 from forecasting.data.blocks import Scratch
 from forecasting.data.demand import demand
 from forecasting.data.frequency import Frequency
@@ -32,7 +32,7 @@ def build_panel(
     scratch: where its matrices are made; in memory unless told otherwise.
     Raises CutoffError where nothing was sold up to the cutoff.
     """
-    scratch = scratch or Scratch()
+    scratch, tables = scratch or Scratch(), vintages.as_known(tables, cutoff)
     frequency = Frequency.parse(settings.panel.frequency)
     last = frequency.last_complete(cutoff)
     end = frequency.newest_label(frequency.end(last))
@@ -51,7 +51,8 @@ def build_panel(
         calendar = closing_days.calendar(closures, y, grid, whole(tables, "events"))
         ahead.setdefault(closing_days.NAME, cast("Matrix", calendar))  # a signal of that name is the user's own
     panel = Panel(y, periods, series, frequency, snapshot, ahead, past, settings.panel.levels)
-    panel = replace(panel, ended=closures.ended, events=events, absence=absence)
+    since, zero = vintages.of_panel(tables, settings, grid, ahead)
+    panel = replace(panel, ended=closures.ended, events=events, absence=absence, since=since, zero=zero)
     return replace(panel, totals=totals.compute(panel))
 
 

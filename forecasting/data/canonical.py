@@ -61,6 +61,14 @@ def promotions(raw: pd.DataFrame, last: pd.Timestamp) -> pd.DataFrame:
     dated = frame.drop(columns=["start", "end"]).loc[index]
     dated["ds"] = start.loc[index].to_numpy() + pd.to_timedelta(after, unit="D")
     unread = frame[start.isna() | end.isna()].drop(columns=["start", "end"]).assign(ds=None)
+    swapped = end < start
+    if swapped.any():  # their two dates are what screening finds unreadable
+        texts = [
+            f"from {first:%Y-%m-%d} to {last:%Y-%m-%d}"
+            for first, last in zip(start[swapped], end[swapped], strict=True)
+        ]
+        wrong = frame[swapped].drop(columns=["start", "end"]).assign(ds=texts)
+        dated, unread = dated.astype({"ds": object}), pd.concat([unread, wrong])
     return pd.concat([dated, unread], ignore_index=True) if len(unread) else dated.reset_index(drop=True)
 
 

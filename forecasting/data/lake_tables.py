@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from forecasting.data.schema import Column, Table, text
 
 _ITEM = text("item")
@@ -88,5 +90,28 @@ SIGNALS = Table(
     },
     key=("signal", "item", "store", "group", "ds"),
 )
+VINTAGES = Table(
+    "vintages",
+    "Rows of prices, promotions, events and signals that nights saw for the first time or no more: plans as they were.",
+    {
+        "table": text("prices, promotions, events or the name of the signal"),
+        "item": text("item; empty = all"),
+        "store": text("store; empty = all"),
+        "group": text("name of the event, or the signal's value of the attribute in `by`"),
+        "ds": Column("date", "day that the row is of"),
+        "value": Column("number", "price, value of the promotion or signal; 1 for an event"),
+        "known_since": Column("date", "cutoff of the first night that saw it; empty: seen by the first", null=True),
+        "withdrawn": Column("date", "cutoff of the first night that saw it no more", null=True),
+    },
+    key=("table", "item", "store", "group", "ds", "value"),
+)
+_KNOWN_SINCE = Column("date", "day since which the row is known, where the source has it", null=True)
+
+
+def with_known_since(table: Table) -> Table:
+    """A table known ahead whose source says since when each row is known."""
+    return replace(table, columns=dict(table.columns) | {"known_since": _KNOWN_SINCE})
+
+
 # items and stores carry whatever attributes the business has, so they have no fixed columns.
-LAKE = (SALES, PRICES, PROMOTIONS, EVENTS, STOCK, INVENTORY, SIGNALS)
+LAKE = (SALES, PRICES, PROMOTIONS, EVENTS, STOCK, INVENTORY, SIGNALS, VINTAGES)

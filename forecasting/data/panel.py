@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from forecasting.data.events import Events
 from forecasting.data.frequency import Frequency
 from forecasting.data.hierarchy import Totals
+from forecasting.data.known import KnownAhead, Since
 from forecasting.errors import CutoffError
 
 Matrix = NDArray[np.float32]
@@ -29,6 +30,9 @@ class Panel:
     periods: (n_periods,) first days, regular; the last one ends at the cutoff.
     series: n_series rows, `unique_id` and attributes (text); row i belongs to y[i].
     known: covariates known ahead, each (n_series | 1, n_periods + horizon).
+    since: by covariate known ahead, (n_series | 1, n_periods + horizon): count of known periods from which on the
+    cell's present value was known; a covariate that is not in it was always known. See data/known.py.
+    zero: covariates known ahead that are 0 where nothing is known; the others keep their last known value.
     past: signals known only afterwards, each (n_series | 1, n_periods): for features at or before a cutoff only.
     levels: attributes in `series` that totals of interest are taken over.
     totals: sums of the total and the levels by period, by level name, where they were kept (see data/totals.py).
@@ -51,6 +55,8 @@ class Panel:
     ended: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 4), dtype=np.int64))
     events: Events | None = None
     absence: NDArray[np.uint8] | None = None
+    since: Mapping[str, Since] = field(default_factory=dict)
+    zero: frozenset[str] = frozenset()
 
     @property
     def cutoff(self) -> date:
@@ -82,21 +88,33 @@ class Panel:
         return self.first(self.position(cutoff))
 
     def first(self, periods: int) -> Panel:
-        """The first `periods` periods, with the covariates known ahead from there."""
+        """The first `periods` periods, with the covariates known ahead from there, as they were known then."""
         cut = len(self.periods) - periods
         if cut == 0:
             return self
+        known = self._ahead.first(periods, cut)
         return replace(
             self,
             y=self.y[:, :periods],
             periods=self.periods[:periods],
-            known={name: values[:, : values.shape[1] - cut] for name, values in self.known.items()},
+            known=known if known.since else known.present,
+            since=known.since,
             past={name: values[:, :periods] for name, values in self.past.items()},
             totals={name: one.first(periods) for name, one in self.totals.items()},
             ended=np.minimum(self.ended, [len(self.y), periods, periods, periods])[self.ended[:, 2] < periods],
             events=None if self.events is None else self.events.first(periods),
             absence=None if self.absence is None else self.absence[:, :periods],
         )
+
+    def planned(self, name: str) -> bool:
+        """Whether a covariate known ahead is known to the end of the horizon, of any series."""
+        return name not in self.since or bool((self.since[name][:, -1] <= len(self.periods)).any())
+
+    @property
+    def _ahead(self) -> KnownAhead:
+        if isinstance(self.known, KnownAhead):
+            return self.known
+        return KnownAhead(self.known, self.since, self.zero, len(self.periods))
 
     def after(self, cutoff: date, horizon: int) -> Matrix:
         """(n_series, horizon) actuals after the cutoff; NaN where unobserved or not yet known."""
@@ -108,11 +126,13 @@ class Panel:
 
     def take(self, rows: NDArray[np.intp]) -> Panel:
         """Only these series, in this order; the totals of the whole are not theirs."""
+        ahead = self._ahead.take(rows)
         return replace(
             self,
             y=self.y[rows],
             series=self.series.iloc[rows].reset_index(drop=True),
-            known={name: values if len(values) == 1 else values[rows] for name, values in self.known.items()},
+            known=ahead if isinstance(self.known, KnownAhead) else ahead.present,
+            since=ahead.since,
             past={name: values if len(values) == 1 else values[rows] for name, values in self.past.items()},
             totals={},
             ended=_of_rows(self.ended, rows),

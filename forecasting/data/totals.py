@@ -15,6 +15,7 @@ from scipy.sparse import csr_array
 from forecasting.data.blocks import blocks, release
 from forecasting.data.closing_days import is_calendar
 from forecasting.data.hierarchy import SERIES, TOTAL, Level, Totals, group
+from forecasting.data.known import KnownAhead
 from forecasting.data.panel import Matrix, Panel
 
 Block = NDArray[np.float64]
@@ -57,10 +58,19 @@ def filled(panel: Panel, level: Level, newest: int) -> Matrix:
     return _filled(panel, [level], newest)[0] if kept is None else kept.filled[:, -newest:]
 
 
-def mean(panel: Panel, level: Level, name: str) -> Matrix:
-    """(n_groups, n_periods + horizon): mean of a covariate known ahead over the members that have it; NaN for none."""
+def mean(panel: Panel, level: Level, name: str, ahead: bool = True) -> Matrix:
+    """(n_groups, n_periods + horizon): mean of a covariate known ahead over the members that have it; NaN for none.
+
+    ahead: whether the horizon is asked for; without it what lies there may be what was known only later.
+    """
     kept = panel.totals.get(level.name)
-    return _means(panel.known[name], [level])[0] if kept is None else kept.means[name]
+    if kept is None:
+        return _means(panel.known[name], [level])[0]
+    if not ahead or name not in panel.since:
+        return kept.means[name]
+    # Kept are means of the present values: those ahead are made of what was known then.
+    periods = panel.known.periods if isinstance(panel.known, KnownAhead) else len(panel.periods)
+    return np.hstack([kept.means[name][:, :periods], _means(panel.known[name][:, periods:], [level])[0]])
 
 
 def add_up(level: Level, values: Matrix) -> Matrix:

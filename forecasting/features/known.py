@@ -72,7 +72,7 @@ def price_position(panel: Panel, level: Level, used: NDArray[np.intp]) -> Vector
     values, newest = panel.known["price"], len(panel.periods) - 1
     if len(values) == 1:
         return np.ones(len(used), dtype=np.float32)
-    mean = totals.mean(panel, level, "price")[:, newest]
+    mean = totals.mean(panel, level, "price", ahead=False)[:, newest]
     position: Vector = (values[used, newest] / np.maximum(mean[level.codes[used]], TINY)).astype(np.float32)
     return position
 

@@ -67,7 +67,10 @@ def totals(panel: Panel, level: Level, history: int) -> Vector:
 
 
 def gather(panel: Panel, level: Level, history: int, horizon: int) -> Groups:
-    """The newest periods of every group, with the covariates that are known for the whole horizon."""
+    """The newest periods of every group, with the covariates that are known for the whole horizon.
+
+    horizon: 0 to fit on; then covariates that are not planned as far ahead as the panel reaches are no regressors.
+    """
     hourly = panel.frequency.code == "H"
     # Eight weeks of hours at least, as the season is a week: `history` is meant for days, weeks and months.
     y = totals(panel, level, max(history, 8 * panel.frequency.season) if hourly else history)
@@ -80,7 +83,7 @@ def gather(panel: Panel, level: Level, history: int, horizon: int) -> Groups:
         alone = len(panel.known[name]) == 1 or level.name == SERIES
         values = panel.known[name] if alone else np.nan_to_num(kept.mean(panel, level, name))
         values = values[:, periods - count : periods + horizon]
-        if values.shape[1] == len(days):
+        if values.shape[1] == len(days) and (horizon or panel.planned(name)):
             known[name] = values.astype(np.float64)
     return Groups(level, y, days, known)
 

@@ -42,9 +42,9 @@ SHAPES: Mapping[str, Shape] = {
     "sales": Shape(("item", "ds", "y"), ("store", "price", "line")),
     "items": Shape(("item",), free=True),
     "stores": Shape(("store",), free=True),
-    "prices": Shape(("item", "ds", "price"), ("store",)),
-    "promotions": Shape(("item",), ("store", "value"), either=(("ds",), ("start", "end"))),
-    "events": Shape(("ds", "event"), ("store",)),
+    "prices": Shape(("item", "ds", "price"), ("store", "known_since")),
+    "promotions": Shape(("item",), ("store", "value", "known_since"), either=(("ds",), ("start", "end"))),
+    "events": Shape(("ds", "event"), ("store", "known_since")),
     "stock": Shape(("item", "ds"), ("store",), either=(("in_stock",), ("on_hand",))),
     "inventory": Shape(
         ("item", "ds", "on_hand"),
@@ -62,7 +62,8 @@ def shape_of(name: str, table: SourceTable) -> Shape:
     dates = () if table.known == "static" else ("ds",)
     values = () if table.wide else ("value",)
     groups = ("group",) if table.by and not table.wide else ()
-    return Shape((*dates, *values, *groups), ("item", "store"))
+    since = ("known_since",) if table.known == "ahead" else ()
+    return Shape((*dates, *values, *groups), ("item", "store", *since))
 
 
 @dataclass(frozen=True)

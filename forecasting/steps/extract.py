@@ -4,56 +4,39 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import partial
 from typing import Any
 
 import pandas as pd
 
-from forecasting.data import canonical
+from forecasting.data import canonical, coverage
 from forecasting.data.blocks import lean
 from forecasting.data.build import build_panel
-from forecasting.data.frequency import Frequency
 from forecasting.data.gates import closed_for_good, gates, shrunk
-from forecasting.data.lake_tables import EVENTS, INVENTORY, PRICES, PROMOTIONS, SIGNALS, STOCK
 from forecasting.data.nights import Night
 from forecasting.data.pieces import Pieces
-from forecasting.data.quality import Known, screen_attributes, screen_by_item, screen_sales, screen_table
+from forecasting.data.quality import Known, screen_by_item, screen_sales
 from forecasting.data.sieve import Screened
 from forecasting.data.tables import QUALITY, QUARANTINE
 from forecasting.errors import DataQualityError
 from forecasting.settings import Settings
-from forecasting.sources import open_source, public_holidays
-from forecasting.steps import sales_rows
+from forecasting.sources import open_source
+from forecasting.steps import other_tables, sales_rows
+from forecasting.steps.other_tables import LONG, PART, Found
 from forecasting.steps.run import Run, night_of, record
 from forecasting.stores.alone import alone
 from forecasting.stores.changes import Change
-from forecasting.stores.commits import Kept, Snapshot
+from forecasting.stores.commits import Snapshot
 from forecasting.stores.lake import Lake
 from forecasting.stores.warehouse import Warehouse
 
 # Nothing of a stopped night was taken in, so its rows are still at the source: examples are enough.
 KEPT_OF_STOPPED = 1_000
-LONG = ("sales", "prices")  # tables with a row a series and day, or nearly
-PART = 500_000  # rows that are screened at once
+COVERED = 28  # nights whose coverage of the horizon says what is usual
 log = logging.getLogger(__name__)
 Tell = Callable[[str], None]
-
-
-@dataclass
-class _Found:
-    """What has been read and screened so far."""
-
-    tables: dict[str, pd.DataFrame | Kept] = field(default_factory=dict)
-    reports: list[pd.DataFrame] = field(default_factory=list)
-    quarantined: list[pd.DataFrame] = field(default_factory=list)
-
-    def take(self, name: str, screened: Screened) -> pd.DataFrame:
-        """Keep a table's report and quarantine; give back its clean rows."""
-        self.reports.append(screened.report)
-        self.quarantined.append(screened.quarantined.assign(table=name))
-        return screened.clean
 
 
 def extract(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -> dict[str, Any]:
@@ -71,27 +54,27 @@ def extract(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -
         since = before.since(settings)
         if night.within:
             tell(f"no period has ended since {night.cutoff}: its forecasts are made again from what is known by now")
-        found = _Found()
-        _read_others(settings, cutoff, found, lake, tell)
+        found = Found()
+        other_tables.read(settings, cutoff, found, (lake, before.taken), tell)
         known = Known(cutoff, *_keys(found), lake.newest_cutoff())
         sales, read = _read_sales(settings, found, known, since, before.rows(settings, lake))
+        found.read = read
         tell(f"sales: {read:,} rows read, {sales['y'].count():,} of {len(sales):,} days of series known")
         found.reports += _known_before(settings, lake, sales, before)
         broken = _broken(found)
         if broken:
             found.quarantined = [rows.groupby("rule", sort=False).head(KEPT_OF_STOPPED) for rows in found.quarantined]
             _publish_quality(settings, found, night, "", run)
-            raise DataQualityError(
-                f"The night of {cutoff} is not worth forecasting from, and nothing was published:\n  "
-                + "\n  ".join(broken)
-                + "\nSee the tables quality and quarantine; limits are in [screen]."
-            )
+            raise _stopped(cutoff, broken)
         snapshot = lake.commit(cutoff, sales, since, found.tables)
         outcome.snapshot = snapshot.id
         del sales
         found.tables.clear()  # what is built from is what was committed
-        count, periods, closed = _build(lake, settings, cutoff, snapshot, read)
-        found.reports += [closed]
+        count, periods = _build(lake, settings, night, snapshot, found)
+        broken = _broken(found)
+        if broken:  # its rows are in the lake, but without a panel nothing is made of them
+            _publish_quality(settings, found, night, snapshot.id, run)
+            raise _stopped(cutoff, broken)
         tell(f"panel: {count:,} series x {periods:,} periods, snapshot {snapshot.id}")
         _publish_quality(settings, found, night, snapshot.id, run)
         quarantined, outcome.rows = len(found.quarantined[-1]), read
@@ -142,7 +125,7 @@ class _Before:
 
 
 def _read_sales(
-    settings: Settings, found: _Found, known: Known, since: date | None, history: pd.DataFrame | None
+    settings: Settings, found: Found, known: Known, since: date | None, history: pd.DataFrame | None
 ) -> tuple[pd.DataFrame, int]:
     """Clean sales by day, and the number of rows read. What lies between cutoff and future waits for its own night."""
     source, table, rules = open_source(settings, "sales"), settings.extract.sales, settings.screen
@@ -175,72 +158,7 @@ def _placed(unknown: pd.DataFrame | None, since: date | None, cutoff: date) -> p
     return unknown[inside]
 
 
-def _read_others(settings: Settings, cutoff: date, found: _Found, lake: Lake, tell: Tell) -> None:
-    """Everything but the sales, whole: attributes, prices, promotions, events, stock, signals.
-
-    A long table goes to the lake at once; it belongs to no snapshot until the night is committed.
-    """
-    frequency, signals = Frequency.parse(settings.panel.frequency), []
-    horizon = frequency.range(frequency.last_complete(cutoff), settings.panel.horizon + 1)
-    last = pd.Timestamp(frequency.end(horizon[-1]))
-    for name in settings.source_tables():
-        if name == "sales":
-            continue
-        clean, read = _read_other(settings, name, (cutoff, last), found)
-        if name.startswith("signal_"):
-            signals.append(clean)
-        else:
-            found.tables[name] = lake.keep(name, clean) if name in LONG else clean
-        tell(f"{name}: {read:,} rows read")
-    if settings.extract.holidays is not None:
-        stores, events = (found.tables.get(name) for name in ("stores", "events"))
-        reach = frequency.range(horizon[-1], frequency.before_event + 2)[-1].date()
-        own = public_holidays.rows(settings.extract.holidays, _frame(stores), cutoff, reach)
-        found.tables["events"] = public_holidays.merged(_frame(events), own)
-        tell(f"holidays: {len(own):,} rows made")
-    if signals:
-        found.tables["signals"] = pd.concat(signals, ignore_index=True)
-
-
-def _frame(table: pd.DataFrame | Kept | None) -> pd.DataFrame | None:
-    return table if isinstance(table, pd.DataFrame) else None
-
-
-def _read_other(
-    settings: Settings, name: str, days: tuple[date, pd.Timestamp], found: _Found
-) -> tuple[pd.DataFrame, int]:
-    """Clean rows of one table, and the number of rows read. days: the cutoff; the last that promotions are followed."""
-    cutoff, last = days
-    if name == "inventory":
-        raw = open_source(settings, name).read(cutoff - timedelta(days=_stock_days(settings)), cutoff)
-        clean = found.take(name, screen_table(raw, name, INVENTORY))
-        return canonical.newest(clean, pd.Timestamp(cutoff)), len(raw)
-    raw = open_source(settings, name).read(None, None)
-    if name in ("items", "stores"):
-        return found.take(name, screen_attributes(raw, name, name.removesuffix("s"))), len(raw)
-    if name.startswith("signal_"):
-        declared = next(one for one in settings.extract.signals if f"signal_{one.name}" == name)
-        return found.take(name, screen_table(canonical.signal(raw, declared), name, SIGNALS)), len(raw)
-    if name == "stock":
-        if "on_hand" in raw and settings.planning and not settings.extract.inventory:
-            on_hand = screen_table(raw, name, INVENTORY).clean  # its broken rows are those of `stock`
-            found.tables["inventory"] = canonical.newest(on_hand, pd.Timestamp(cutoff))
-        clean = found.take(name, screen_table(canonical.stock(raw), name, STOCK))
-        return canonical.out_of_stock(clean), len(raw)
-    target = {"prices": PRICES, "promotions": PROMOTIONS, "events": EVENTS}[name]
-    rows, read = [canonical.promotions(raw, last) if name == "promotions" else raw], len(raw)
-    del raw
-    screen = partial(screen_table, name=name, target=target)
-    if "item" not in rows[0]:
-        return found.take(name, screen(rows.pop())), read
-    return found.take(name, screen_by_item(rows.pop(), screen, PART)), read
-
-
-def _stock_days(settings: Settings) -> int:
-    return settings.planning.stock_days if settings.planning else 0
-
-
-def _keys(found: _Found) -> tuple[frozenset[str] | None, frozenset[str] | None]:
+def _keys(found: Found) -> tuple[frozenset[str] | None, frozenset[str] | None]:
     keys: list[frozenset[str] | None] = []
     for name in ("items", "stores"):
         table = found.tables.get(name)
@@ -259,30 +177,47 @@ def _known_before(settings: Settings, lake: Lake, sales: pd.DataFrame, before: _
     return [shrunk(read, known, since, before.cutoff, settings.screen)]
 
 
-def _broken(found: _Found) -> list[str]:
+def _broken(found: Found) -> list[str]:
     report = pd.concat(found.reports)
     failed = report[(report["severity"] == "stop") & ~report["passed"].astype(bool)]
     return [f"{row.table}, rule {row.rule}: {row.message}" for row in failed.itertuples()]
 
 
-def _build(
-    lake: Lake, settings: Settings, cutoff: date, snapshot: Snapshot, read: int
-) -> tuple[int, int, pd.DataFrame]:
-    """The panel of this cutoff, into the lake: its series and periods, and QUALITY of stores that have closed.
+def _stopped(cutoff: date, broken: list[str]) -> DataQualityError:
+    return DataQualityError(
+        f"The night of {cutoff} is not worth forecasting from, and nothing was published:\n  "
+        + "\n  ".join(broken)
+        + "\nSee the tables quality and quarantine; limits are in [screen]."
+    )
 
-    The long tables come in pieces. read: sales rows of the night.
+
+def _build(lake: Lake, settings: Settings, night: Night, snapshot: Snapshot, found: Found) -> tuple[int, int]:
+    """The panel of this cutoff, into the lake: number of its series and periods. The long tables come in pieces.
+
+    Closures and the plan's coverage of the horizon are reported first; there is no panel of a night that these stop.
     """
     tables: dict[str, pd.DataFrame | Pieces] = {
         name: partial(lake.pieces, snapshot.id, name) if name in LONG else lake.read(snapshot.id, name)
         for name in ("sales", *snapshot.versions)
     }
     with lake.scratch() as scratch:
-        panel = build_panel(tables, settings, cutoff, snapshot.id, scratch)
-        lake.write_panel(panel)
-        return len(panel.y), len(panel.periods), closed_for_good(panel, read)
+        panel = build_panel(tables, settings, night.asked, snapshot.id, scratch)
+        signals = [one.name for one in settings.extract.signals if one.known == "ahead"]
+        found.reports.append(closed_for_good(panel, found.read))
+        found.reports.append(coverage.report(panel, _covered_before(settings, night), settings.screen, signals))
+        if not _broken(found):
+            lake.write_panel(panel)
+        return len(panel.y), len(panel.periods)
 
 
-def _publish_quality(settings: Settings, found: _Found, night: Night, snapshot: str, run: Run) -> None:
+def _covered_before(settings: Settings, night: Night) -> dict[str, list[int]]:
+    """By table, the cells of the horizon that the newest nights before recorded as covered."""
+    rows = Warehouse(settings.warehouse).read(QUALITY, ["cutoff", "table", "read"], rule=coverage.RULE)
+    rows = rows[rows["cutoff"] < night.day].sort_values("cutoff")
+    return {str(name): found["read"].tail(COVERED).tolist() for name, found in rows.groupby("table")}
+
+
+def _publish_quality(settings: Settings, found: Found, night: Night, snapshot: str, run: Run) -> None:
     """Reports and quarantine of this cutoff, replaced as a whole."""
     stamp: dict[str, Any] = {"cutoff": night.day, "snapshot": snapshot, "run_id": run.run_id}
     stamp["night"] = pd.Timestamp(night.asked)

@@ -15,8 +15,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forecasting import models
+from forecasting.data.coverage import RULE
 from forecasting.data.nights import Night
-from forecasting.data.tables import BACKTESTS
+from forecasting.data.tables import BACKTESTS, QUALITY
 from forecasting.errors import some
 from forecasting.evaluation import plots
 from forecasting.evaluation.promotion import Verdict
@@ -57,7 +58,23 @@ def due(settings: Settings, cutoff: date) -> tuple[bool, str]:
         moved = drift.newly(settings, cutoff, newest)
         if moved:
             return True, f"drift: {some(moved, 3)}"
+    changed = _plans_changed(settings, cutoff, newest)
+    if changed:
+        return True, f"what is planned ahead has changed: {changed} (quality rule horizon_coverage)"
     return age >= every, told
+
+
+def _plans_changed(settings: Settings, cutoff: date, newest: date) -> str:
+    """Tables whose horizon is covered tonight and was not at the newest training, or the other way round."""
+    if cutoff <= newest:
+        return ""
+    rows = Warehouse(settings.warehouse).read(QUALITY, ["cutoff", "table", "passed"], rule=RULE)
+    then, now = (
+        rows[rows["cutoff"] <= pd.Timestamp(day)].sort_values("cutoff").groupby("table")["passed"].last()
+        for day in (newest, cutoff)
+    )
+    both = then.index.intersection(now.index)
+    return some([str(name) for name in both if bool(then[name]) != bool(now[name])])
 
 
 def train(settings: Settings, cutoff: date, run: Run, tell: Tell = log.info) -> dict[str, Any]:
@@ -136,7 +153,16 @@ def _train(settings: Settings, night: Night, run: Run, tell: Tell) -> dict[str, 
 
 
 def _judged(made: Challenger, live: Version | None, registry: Registry, tell: Tell) -> tuple[Challenger, Verdict]:
-    """The challenger and its verdict; or, where it does not win, the champion's recipe fitted again, if that does."""
+    """The challenger and its verdict; or, where it does not win, the champion's recipe fitted again, if that does.
+
+    What a champion learnt from plans that are not there any more (or were not then) is no measure: it is replaced, by
+    what is no worse than seasonal naive in a backtest that sees what nights now see.
+    """
+    changed = _plans_changed(made.settings, made.contest.panel.cutoff, live.cutoff) if live else ""
+    if live and changed and not made.choice.value > made.baseline:
+        reason = f"champion {live.version} was trained with other plans ahead: {changed} (rule horizon_coverage)"
+        tell(reason)
+        return made, Verdict(promote=True, reason=reason, challenger=made.choice.value, naive=made.baseline)
     verdict = judgement.trained(made.settings, made.contest, made.choice, registry, made.baseline)
     tell(verdict.reason)
     if verdict.promote or live is None:

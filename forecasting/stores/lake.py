@@ -160,6 +160,12 @@ class Lake:
             return pd.DataFrame()
         return self._read(table, commit.snapshot.versions[table], commit.categorical[table], columns)
 
+    def window(self, snapshot_id: str, table: str, first: date, last: date) -> pd.DataFrame:
+        """As `read`, of a table other than the sales: its rows from one day to another, both included."""
+        commit = self._history.find(snapshot_id)
+        rows = frames.window(first, last, self._dataset(table, commit.snapshot.versions[table], []).schema)
+        return self._read(table, commit.snapshot.versions[table], commit.categorical[table], None, rows)
+
     def count(self, snapshot_id: str, first: date, last: date) -> int:
         """Number of sales rows (days of series) with a known quantity from one day to another, both included."""
         data = self._dataset("sales", version_of(snapshot_id), [])

@@ -115,6 +115,8 @@ class Panels:
             ended=self._array(*place, "ended.npy").astype(np.int64) if about.get("ended") else NEVER,
             events=self._load_events(about, *place),
             absence=self._array(*place, "absence.npy") if about.get("absence") else None,
+            since={name: self._array(*place, "since", f"{quoted(name)}.npy") for name in about.get("since", ())},
+            zero=frozenset(about.get("zero", ())),
         )
 
     def _load_events(self, about: Mapping[str, Any], *place: str) -> Events | None:
@@ -202,6 +204,7 @@ def _arrays(panel: Panel) -> dict[str, NDArray[Any]]:
         named["absence"] = panel.absence
     named |= {f"known/{quoted(name)}": panel.known[name] for name in panel.known}
     named |= {f"past/{quoted(name)}": panel.past[name] for name in panel.past}
+    named |= {f"since/{quoted(name)}": panel.since[name] for name in panel.since}
     if len(panel.ended):
         named["ended"] = panel.ended
     if panel.events is not None:
@@ -225,7 +228,7 @@ def _about(panel: Panel, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
         "means": sorted({name for one in panel.totals.values() for name in one.means}),
         "ended": len(panel.ended),
         "shapes": {name: list(values.shape) for name, values in arrays.items()},
-    }
+    } | ({"since": list(panel.since), "zero": sorted(panel.zero)} if panel.since or panel.zero else {})
 
 
 def _digest(arrays: Mapping[str, NDArray[Any]], series: bytes, about: Mapping[str, Any]) -> str:
