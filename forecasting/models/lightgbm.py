@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from forecasting import features
 from forecasting.data.panel import Panel
 from forecasting.models.base import Forecast
-from forecasting.models.boosting import Boosted, Rows, draw, gather
+from forecasting.models.boosting import Boosted
 from forecasting.models.coldstart import cold_start
+from forecasting.models.training_rows import Rows, draw, gather
 from forecasting.settings import Settings
 
 BATCH = 400_000

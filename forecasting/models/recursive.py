@@ -19,8 +19,9 @@ from scipy import special, stats
 from forecasting import features
 from forecasting.data.panel import Matrix, Panel
 from forecasting.models.base import Forecast
-from forecasting.models.boosting import Boosted, Pairs, Rows, draw, gather
+from forecasting.models.boosting import Boosted
 from forecasting.models.coldstart import cold_start
+from forecasting.models.training_rows import Pairs, Rows, draw, gather
 
 PERIODS = 400  # newest periods that each is once the next one
 MOST_PATHS, SERIES_A_PATH = 4, 10_000  # many series need fewer paths: what is wrong with one draw evens out

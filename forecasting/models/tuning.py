@@ -16,8 +16,9 @@ import optuna
 from numpy.typing import NDArray
 
 from forecasting.data.panel import Panel
-from forecasting.models.boosting import MULTIPLIED, Rows
+from forecasting.models.boosting import MULTIPLIED
 from forecasting.models.lightgbm import DirectLightgbm
+from forecasting.models.training_rows import Rows
 from forecasting.sections import LightgbmSettings
 from forecasting.settings import Settings
 

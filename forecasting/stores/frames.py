@@ -15,6 +15,7 @@ from forecasting.errors import StoreError
 
 HASHED = 500_000  # rows at once: hashes take three times the room of what is hashed
 HOUR = pa.timestamp("us")  # local, as Delta has it
+SALES = ("item", "store", "ds", "y")
 TEXT = pa.dictionary(pa.int32(), pa.string())
 
 
@@ -143,3 +144,15 @@ def _encoded(table: pa.Table, encoded: set[str]) -> pa.Table:
             kind = TEXT if _is_text(inner) else pa.dictionary(pa.int32(), inner)
             table = table.set_column(position, field.name, values.cast(kind))
     return table
+
+
+def sales_of(sales: pd.DataFrame, since: date | None, cutoff: date) -> pd.DataFrame:
+    """In the types of the table. Raises StoreError for rows outside the window: they would be replaced by nobody."""
+    outside = sales["ds"] >= pd.Timestamp(cutoff + timedelta(days=1))
+    if since is not None:
+        outside |= sales["ds"] < pd.Timestamp(since)
+    if outside.any() or sales["ds"].isna().any():
+        days = some(sorted(sales.loc[outside, "ds"].dt.date.unique())) or "rows without a date"
+        raise StoreError(f"Sales of {since or 'the start'} to {cutoff} cannot be committed with other days: {days}.")
+    types = {"item": "category", "store": "category", "ds": "datetime64[s]", "y": "float32"}
+    return sales[list(SALES)].astype(types)

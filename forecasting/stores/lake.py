@@ -32,7 +32,6 @@ from forecasting.stores.panels import Panels
 from forecasting.stores.scratch import room
 from forecasting.stores.shards import Shards
 
-SALES = ("item", "store", "ds", "y")
 KEPT = "interval 36500 days"  # Delta forgets versions after 30 days unless told otherwise
 CONFIGURATION = {
     "delta.enableExpiredLogCleanup": "false",
@@ -73,7 +72,7 @@ class Lake:
         given back and nothing is written. Raises StoreError for sales outside the window and for a table that cannot
         be stored.
         """
-        sales = _sales(sales, since, cutoff)
+        sales = frames.sales_of(sales, since, cutoff)
         content = frames.digest(sales)
         kept = {name: one if isinstance(one, Kept) else self.keep(name, one) for name, one in tables.items()}
         digests = {name: one.digest for name, one in kept.items()}
@@ -155,7 +154,7 @@ class Lake:
         """
         commit = self._history.find(snapshot_id)
         if table == "sales":
-            return self._read("sales", version_of(snapshot_id), ["item", "store"], list(columns or SALES))
+            return self._read("sales", version_of(snapshot_id), ["item", "store"], list(columns or frames.SALES))
         if table not in commit.snapshot.versions:
             return pd.DataFrame()
         return self._read(table, commit.snapshot.versions[table], commit.categorical[table], columns)
@@ -184,7 +183,7 @@ class Lake:
         else:
             return
         data = self._dataset(table, version, categorical)
-        columns, rows = list(SALES) if table == "sales" else None, frames.among(data.schema, among)
+        columns, rows = list(frames.SALES) if table == "sales" else None, frames.among(data.schema, among)
         # One row group after the other: a scan of the whole decodes a file ahead, 10 million rows that wait to be used.
         for group in (group for file in data.get_fragments() for group in file.split_by_row_group()):
             for batch in group.to_batches(data.schema, columns=columns, filter=rows, batch_size=PIECE):
@@ -232,7 +231,7 @@ class Lake:
             return commit.content == content
         version = version_of(commit.snapshot.id)
         rows = frames.window(since, commit.snapshot.cutoff, self._dataset("sales", version, []).schema)
-        there = self._read("sales", version, ["item", "store"], SALES, rows)
+        there = self._read("sales", version, ["item", "store"], frames.SALES, rows)
         return len(there) == len(sales) and frames.digest(there) == content
 
     def _read(
@@ -291,15 +290,3 @@ def _writing(name: str) -> Iterator[None]:
             f"Table {name!r} of the lake cannot be written: {error}. Nothing of this snapshot can be seen. "
             "See that lake.path can be written and that no second extract runs; then run extract again."
         ) from error
-
-
-def _sales(sales: pd.DataFrame, since: date | None, cutoff: date) -> pd.DataFrame:
-    """In the types of the table. Raises StoreError for rows outside the window: they would be replaced by nobody."""
-    outside = sales["ds"] >= pd.Timestamp(cutoff + timedelta(days=1))
-    if since is not None:
-        outside |= sales["ds"] < pd.Timestamp(since)
-    if outside.any() or sales["ds"].isna().any():
-        days = some(sorted(sales.loc[outside, "ds"].dt.date.unique())) or "rows without a date"
-        raise StoreError(f"Sales of {since or 'the start'} to {cutoff} cannot be committed with other days: {days}.")
-    types = {"item": "category", "store": "category", "ds": "datetime64[s]", "y": "float32"}
-    return sales[list(SALES)].astype(types)
