@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from forecasting.errors import StoreError
+from forecasting.errors import StoreError, some
 
 HASHED = 500_000  # rows at once: hashes take three times the room of what is hashed
 HOUR = pa.timestamp("us")  # local, as Delta has it
