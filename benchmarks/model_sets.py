@@ -7,7 +7,7 @@ None of their data is kept with the project, only what a model forecast there.
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -71,4 +71,5 @@ def read(name: str, data: Path) -> Sample:
 
 def _screened(name: str, settings: Settings, cutoff: date) -> Sample:
     extract(settings, cutoff, Run("model-check"), print)
-    return Sample(name, settings, Lake(settings.lake).read_panel(cutoff))
+    # Nobody has planned beyond the last day of a public data set, but what lies before was planned when it was sold.
+    return Sample(name, settings, replace(Lake(settings.lake).read_panel(cutoff), since={}))
