@@ -37,9 +37,9 @@ class Frequency:
         """Check the code. Raises ValueError naming what is allowed, and what to write for a code of pandas."""
         if not re.fullmatch(rf"D|M|Q|H|W-({'|'.join(DAYS)})", code):
             hint = PANDAS.get(code.upper().split("-")[0])
-            told = f" For {code} of pandas write {hint}." if hint else ""
+            more = f" For {code} of pandas write {hint}." if hint else ""
             raise ValueError(
-                f"frequency {code!r}: allowed are {ALLOWED}.{told} Weeks of pandas are named by their last day: those "
+                f"frequency {code!r}: allowed are {ALLOWED}.{more} Weeks of pandas are named by their last day: those "
                 "that end on Sunday, W-SUN there, are W-MON here."
             )
         return cls(code)

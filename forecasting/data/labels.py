@@ -58,8 +58,8 @@ class Labels:
             return cls(frequency, declared, f"periods are named by their {_WORD[declared]} day", None, fails)
         if share[:2].sum() < MOST:
             return cls(frequency, "parts", _PARTS)
-        told = " or ".join(dict.fromkeys(_WORD.get(name, name) for name in names))
-        message, summed = f"periods are named by their {told} day", None
+        day = " or ".join(dict.fromkeys(_WORD.get(name, name) for name in names))
+        message, summed = f"periods are named by their {day} day", None
         days = pd.DatetimeIndex(known["ds"].unique())
         if len(days) > frequency.starts(days).nunique():
             summed = _parts(known, frequency)

@@ -22,7 +22,7 @@ REPORT = ("table", "rule", "severity", "read", "clean", "quarantined", "passed",
 class Screened:
     """clean: typed rows in our columns; quarantined: row, rule, reason, content; report: a row a rule (see QUALITY).
 
-    unknown: item, store, ds of quarantined sales rows whose cell can be told, but not what was sold in it; None for
+    unknown: item, store, ds of quarantined sales rows whose cell is known, but not its quantity; None for
     other tables.
     """
 
