@@ -12,7 +12,7 @@ quantiles are rounded to whole units. So P(y < q) <= p <= P(y <= q) where the sc
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -67,6 +67,10 @@ class Calibration:
         sums = Sums.of(scores, inner, windows, TOGETHER / window(folds[0][0].frequency) if folds else 0.0)
         trust = np.concatenate([scores.trust, scores.trust_of_kind]).astype(np.float32)
         return cls(tables, sums, scores.ids, factor.astype(np.float32), trust, own, share)
+
+    def widened(self, by: float) -> Self:
+        """The same with the spread of every series multiplied."""
+        return replace(self, factor=(self.factor * by).astype(np.float32))
 
     def quantiles(
         self, panel: Panel, mean: Matrix, rows: NDArray[np.intp] | None = None, at: Sequence[float] = QUANTILES
