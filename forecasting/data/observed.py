@@ -3,7 +3,8 @@
 `Panel.y` is NaN exactly where the code is not 0. Where several reasons hold for a cell, the first of these counts:
 
 1. quarantined: a row is there, but its quantity is not known;
-2. not begun: before the first row with a known quantity, which may be a zero;
+2. not begun: before the first row with a known quantity, which may be a zero; or before the first sale, where the
+   zeros before it are improbable for what sells since (an item that was launched; see `demand._begin`);
 3. ended: its rows stopped longer ago than a gap may last (only where a missing row is unknown);
 4. closed: its store did not trade, or the series itself did not, unless a row is missing (6);
 5. out of stock: it could not be bought;
