@@ -28,9 +28,12 @@ SKEWED = 100.0  # rows from which on a skewness of theirs counts more than none
 def quantiles(scores: Numbers, codes: Codes, count: int) -> tuple[Numbers, NDArray[np.int64]]:
     """((count, len(GRID)) quantiles, (count,) rows) of each group of scores; 0 for a group without rows.
 
-    scores must rise. Positions are p (n + 1), as in split conformal prediction: a new score exceeds the quantile at p
-    with a probability of 1 - p, whatever n is (Vovk et al., 2005), as far as n rows reach.
+    scores must rise; those with the code -1 are in no group. Positions are p (n + 1), as in split conformal prediction:
+    a new score exceeds the quantile at p with a probability of 1 - p, whatever n is (Vovk et al., 2005), as far as n
+    rows reach.
     """
+    inside = codes >= 0
+    scores, codes = scores[inside], codes[inside]
     sizes = np.bincount(codes, minlength=count)
     if not len(scores):
         return np.zeros((count, len(GRID))), sizes
@@ -50,11 +53,13 @@ def pooled(scores: Numbers, nested: Sequence[tuple[Codes, NDArray[np.intp]]], pr
     """(groups of the last code, len(GRID)) quantiles, drawn from group to wider group to the prior, (len(GRID),).
 
     scores must rise. nested: from wide to narrow, codes of the rows and, of each group, the place of its parent among
-    those before; that of the first ones is not read.
+    those before; that of the first ones is not read. Rows with the code -1 are in no group of that width, those of the
+    widest not in the whole either.
     """
     # One wild series among few must not be what the others are like: only the narrowest group has its whole tails.
-    tame = tamed(scores)
-    whole, size = quantiles(tame if nested else scores, np.zeros(len(scores), dtype=np.int16), 1)
+    counted = _counted(scores, nested)
+    tame = tamed(scores, counted == 0)
+    whole, size = quantiles(tame if nested else scores, counted, 1)
     share = size[:, None] / (size[:, None] + PRIOR)
     found: Numbers = share * whole + (1 - share) * prior
     for depth, (codes, parents) in enumerate(nested):
@@ -64,21 +69,30 @@ def pooled(scores: Numbers, nested: Sequence[tuple[Codes, NDArray[np.intp]]], pr
     return found
 
 
-def tamed(scores: Numbers) -> Numbers:
+def _counted(scores: Numbers, nested: Sequence[tuple[Codes, NDArray[np.intp]]]) -> NDArray[np.int16]:
+    """(n_rows,) 0 for rows of the whole, -1 for those that the widest groups leave out."""
+    outside = nested[0][0] < 0 if nested else np.zeros(len(scores), dtype=bool)
+    return np.where(outside, -1, 0).astype(np.int16)
+
+
+def tamed(scores: Numbers, counted: NDArray[np.bool_]) -> Numbers:
     """Scores that are at most LIMIT times their usual size, which is 1 or, where the spread was too small, the median.
 
-    The median of the absolute scores, as that of a normal distribution, is not moved by a few wild ones.
+    The median of the absolute scores that are counted, as that of a normal distribution, is not moved by a few wild
+    ones.
     """
-    usual = max(1.0, float(np.median(np.abs(scores))) / 0.6745) if len(scores) else 1.0
+    usual = max(1.0, float(np.median(np.abs(scores[counted]))) / 0.6745) if counted.any() else 1.0
     return np.clip(scores, -LIMIT * usual, LIMIT * usual)
 
 
 def means(values: Numbers, nested: Sequence[tuple[Codes, NDArray[np.intp]]], prior: float) -> Numbers:
     """(groups of the last code,) means, drawn as quantiles are."""
-    found: Numbers = np.array([(values.sum() + MOMENTS * prior) / (len(values) + MOMENTS)])
+    whole = values[_counted(values, nested) == 0]
+    found: Numbers = np.array([(whole.sum() + MOMENTS * prior) / (len(whole) + MOMENTS)])
     for codes, parents in nested:
-        sizes = np.bincount(codes, minlength=len(parents))
-        total = np.bincount(codes, weights=values, minlength=len(parents))
+        # Rows without a group are counted at the place 0, which is left out.
+        sizes = np.bincount(codes + 1, minlength=len(parents) + 1)[1:]
+        total = np.bincount(codes + 1, weights=values, minlength=len(parents) + 1)[1:]
         found = (total + ROWS * found[parents]) / (sizes + ROWS)
     return found
 

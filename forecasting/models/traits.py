@@ -105,6 +105,11 @@ class Traits:
         return np.asarray(self.rare & ((self.kind - RARE) % 3 == 0))
 
     @property
+    def erratic(self) -> NDArray[np.bool_]:
+        """Whether sales are rare, or frequent and of very different sizes (Syntetos, Boylan and Croston, 2005)."""
+        return np.asarray(self.rare | ((self.kind > YOUNG) & ((self.kind - YOUNG - 1) % 3 == 2)))
+
+    @property
     def cold(self) -> NDArray[np.bool_]:
         """Whether nothing was sold in the window."""
         return np.asarray(self.kind == COLD)

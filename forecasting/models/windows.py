@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from forecasting.models import pooling
 from forecasting.models.pooling import GRID, SPREAD, Numbers
 from forecasting.models.scores import WIDE, Scores, Seen, exponential, nested
-from forecasting.models.traits import COLD, KINDS, LOW, NONE, Traits
+from forecasting.models.traits import COLD, KINDS, LOW, NONE, YOUNG, Traits
 
 ENOUGH = 0.75  # share of a window's periods that must have been observed
 WINDOWS = 18.0  # k: windows of its own that weigh as much as those of like series, for the spread of a series' sums
@@ -51,7 +51,7 @@ class Rows:
             for part in _windows(one, number, inner[one.series, number], nothing, length)
         ]
         found = cls(*(np.concatenate(column) for column in zip(*parts, strict=True)) if parts else _no_rows())
-        return replace(found, plain=pooling.tamed(found.plain))
+        return replace(found, plain=pooling.tamed(found.plain, found.kind > YOUNG))
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def _own(rows: Rows, used: NDArray[np.bool_], squared: Numbers, shape: tuple[int
 def _form(rows: Rows, used: NDArray[np.bool_], spread: Numbers, factor: Numbers) -> Numbers:
     """(KINDS, len(GRID)) scores: the spread of all windows, in the form that those from the cutoff on have."""
     beside = spread[rows.kind] * factor
-    prior = pooling.fitted((rows.plain / beside)[used])
+    prior = pooling.fitted((rows.plain / beside)[used & (rows.kind != YOUNG)])
     taken = np.flatnonzero(used & rows.first)
     scores = (rows.jittered / beside)[taken]
     order = np.argsort(scores)
