@@ -38,6 +38,9 @@ TOGETHER = 3.0
 # The average of both is better than either (pinball of scores, average and ratios: retail weeks 7.59, 7.45, 7.50;
 # pasta 0.578, 0.571, 0.572; spare_raf 0.617, 0.611, 0.610). The fewer errors, the less the cells say.
 CELLS, ERRORS = 0.5, 2000.0  # most weight of the cells, and errors at which they have half of it
+# A quantile of rare sales is 0 where the share of periods without a sale exceeds its level by so much: an average of a
+# quantile of 0 and one of 5 would be 1.
+CLEAR = 0.05
 SAMPLE = 4000  # series of a fold that the cells are learned from, at most
 Own = tuple[Numbers, Numbers, Numbers, Numbers]  # own quantiles, their weight, factor on the spread, trust
 Others = tuple[Past, Numbers, Numbers]  # past periods of rare sales, ratios of erratic ones, levels asked for
@@ -122,6 +125,9 @@ class Calibration:
         found[rare] = (1 - share_of_past[:, None]) * found[rare] + drawn_
         if self.weight:
             found[traits.erratic] = (1 - self.weight) * found[traits.erratic] + self.weight * ratios
+        # A higher mean is in part more sales, in part larger ones.
+        none = 1 - np.minimum(traits.sells[rare, None] * np.sqrt(beside), 1.0)
+        found[rare] = np.where(at < none[..., None] - CLEAR, 0.0, found[rare])
         found = around(traits.rounded(found), mean, at)
         shut = traits.shut[:, np.arange(mean.shape[1]) % 7]
         idle = (traits.cold[:, None] & (mean <= 0)) | ended(mean) | shut

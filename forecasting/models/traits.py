@@ -37,7 +37,7 @@ class Traits:
     linear, square: variance of a period at the level, the part that grows with the mean and the part that grows with
     its square. more: units a period that the level of rare sales may well be higher, by the number of them. unit: units
     that sales are multiples of, 0 where there is none. shut: (n_series, 7) weekdays, from the one after the cutoff on,
-    on which it never sells.
+    on which it never sells. sells: share of the other periods with a sale.
     """
 
     level: Numbers
@@ -47,6 +47,7 @@ class Traits:
     unit: Numbers
     kind: NDArray[np.intp]
     shut: NDArray[np.bool_]
+    sells: Numbers
 
     @classmethod
     def of(cls, panel: Panel, rows: NDArray[np.intp] | slice = slice(None)) -> Traits:
@@ -92,7 +93,8 @@ class Traits:
         zeros = np.searchsorted(ZEROS, share, side="right")
         kind = np.where(zeros > 0, RARE + 3 * (zeros - 1), np.where(yearly, SEASONAL, 2)) + _sizes(filled, sold)
         kind = np.where(level > 0, np.where(young, YOUNG, kind), COLD).astype(np.intp)
-        return cls(level, linear, square, more, unit, kind, np.zeros((len(y), 7), dtype=bool) if shut is None else shut)
+        shut = np.zeros((len(y), 7), dtype=bool) if shut is None else shut
+        return cls(level, linear, square, more, unit, kind, shut, 1 - share)
 
     @property
     def rare(self) -> NDArray[np.bool_]:

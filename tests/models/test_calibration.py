@@ -131,3 +131,16 @@ def test_forty_parts_are_ordered_by_what_covers_them() -> None:
         seen = np.lib.stride_tricks.sliding_window_view(y[parts], span, axis=1).sum(axis=2).max(axis=1)
         assert (wanted <= np.maximum(2 * seen, means[-1][parts, :span].sum(axis=1)) + 1).all()
     assert 0.8 < ordered / enough < 1.3
+
+
+def test_a_month_without_a_sale_is_zero_in_packs_and_in_pieces() -> None:
+    # Half of the parts sell one or two packs of 48, half 20 to 60 pieces, in one month of seven: p75 is 0.
+    random = np.random.default_rng(9)
+    packs, pieces = 48.0 * random.integers(1, 3, (40, 72)), random.integers(20, 61, (40, 72))
+    y = np.where(random.random((80, 72)) < 0.15, np.concatenate([packs, pieces]), 0.0)
+    panel = panel_of(y.tolist(), "2020-01-01", "M", series=pd.DataFrame({"unique_id": [f"p{k}" for k in range(80)]}))
+    means = [np.repeat(np.nanmean(panel.y[:, :at], axis=1, keepdims=True), 6, axis=1) for at in (54, 60, 66)]
+    folds = [(panel.first(at), panel.y[:, at : at + 6], means[k]) for k, at in enumerate((54, 60, 66))]
+    found = Calibration.fit(folds).quantiles(panel.first(66), means[-1], at=(0.75,))
+    # One in ten has sold in more than a fifth of its newest months, by chance.
+    assert (found == 0).mean() > 0.85

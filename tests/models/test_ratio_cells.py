@@ -52,13 +52,3 @@ def test_cells_count_where_errors_of_erratic_demand_are_many() -> None:
     assert Calibration.fit(errors(40, zeros=0.7)).weight < 0.02
     assert 0.4 < Calibration.fit(errors(1500, zeros=0.7)).weight < 0.5
     assert Calibration.fit(errors(1500, zeros=0.0)).weight < 0.2  # frequent sales, most of them of like sizes
-
-
-def test_parts_that_sell_in_one_month_of_ten_have_quantiles_of_zero_up_to_three_quarters() -> None:
-    # Packs of 48 beside single pieces: a month without a sale is 0 of either.
-    folds = errors(300, zeros=0.9)
-    panel, actual, mean = folds[0]
-    packs = np.where(np.arange(300) % 2 == 0, 48.0, 1.0).astype(np.float32)[:, None]
-    panel = panel_of((panel.y * packs).tolist(), "2021-01-01", "M", series=panel.series, levels=())
-    found = Calibration.fit([(panel, actual * packs, mean * packs)]).quantiles(panel, mean * packs, at=(0.5, 0.75))
-    assert (found == 0).mean() > 0.99
