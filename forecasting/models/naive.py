@@ -12,17 +12,14 @@ from numpy.typing import NDArray
 
 from forecasting.data.panel import Matrix, Panel
 from forecasting.errors import ArtifactError
-from forecasting.features.history import Vector, same_season, window_mean
+from forecasting.features.history import same_season, window_mean
 from forecasting.models.base import Forecast
 from forecasting.models.coldstart import cold_start
+from forecasting.models.profile import profile
 from forecasting.settings import Settings
 
 SPEC_FILE = "seasonal_mean.json"
 LATELY = 4  # newest seasons in which nearly every place has been observed
-CYCLES = 4  # newest seasons that a yearly profile is measured on
-# Seasons of "no profile" that the common profile is averaged with, and seasons of the common profile that a series'
-# own is: one series' few years are mostly noise (weekly VN2: WAPE 0.53 against 0.57 with its own alone).
-DOUBT, DOUBT_SERIES = 1.0, 8.0
 
 
 class SeasonalNaive:
@@ -105,9 +102,9 @@ class SeasonalMean:
         return mean
 
     def yearly(self, panel: Panel, horizon: int, rows: NDArray[np.intp]) -> Matrix:
-        """(len(rows), horizon) of weeks or months; the common part of the profile is the whole panel's."""
+        """(len(rows), horizon) of weeks or months; the common part of the profile is that of the whole panel."""
         season = panel.frequency.season
-        y, index = panel.y[rows], _profile(panel.y, season)[rows]
+        y, index = panel.y[rows], profile(panel.y, season)[rows]
         periods = y.shape[1]
         past = index[:, (np.arange(periods) - periods) % season]
         age = np.arange(periods - 1, -1, -1, dtype=np.float32)
@@ -147,33 +144,3 @@ def _seasons(y: Matrix, season: int) -> Matrix:
     missing = -y.shape[1] % season
     padded = np.pad(y, ((0, 0), (missing, 0)), constant_values=np.nan) if missing else y
     return padded.reshape(len(y), -1, season)
-
-
-def _profile(y: Matrix, season: int) -> Matrix:
-    """(n, season) demand relative to the trend at each place of the season from the cutoff on, drawn towards 1."""
-    cycles = min(CYCLES, y.shape[1] // season)
-    flat = np.ones((len(y), season), dtype=np.float32)
-    if cycles < 2:
-        return flat
-    blocks = y[:, y.shape[1] - cycles * season :].reshape(len(y), cycles, season)
-    seen = np.isfinite(blocks)
-    trend = _trend(np.where(seen, blocks, 0).sum(axis=2) / np.maximum(seen.sum(axis=2), 1), season)
-    above = np.where(seen, blocks, 0).sum(axis=1, dtype=np.float64)
-    below = np.where(seen, trend, 0).sum(axis=1, dtype=np.float64)
-    level = trend.mean(axis=(1, 2), dtype=np.float64)[:, None]
-    whole = ((seen.mean(axis=2) > 0.5).sum(axis=1) >= 2)[:, None]
-    weight = DOUBT * level[whole[:, 0]].sum()
-    common = (above.sum(axis=0, where=whole) + weight) / np.maximum(below.sum(axis=0, where=whole) + weight, 1e-9)
-    own = (above + DOUBT_SERIES * level * common) / np.maximum(below + DOUBT_SERIES * level, 1e-9)
-    index = np.where(whole, own, common)
-    return np.where(level > 0, index, flat).astype(np.float32)
-
-
-def _trend(means: Matrix, season: int) -> Matrix:
-    """(n, cycles, season) straight line through the first and last season's mean, above a quarter of their mean."""
-    cycles = means.shape[1]
-    slope: Vector = (means[:, -1] - means[:, 0]) / ((cycles - 1) * season)
-    place = np.arange(cycles * season) - (cycles * season - 1) / 2
-    middle = means.mean(axis=1)[:, None]
-    line: Matrix = np.maximum(middle + slope[:, None] * place, middle / 4)
-    return line.reshape(len(means), cycles, season)
