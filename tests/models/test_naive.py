@@ -83,7 +83,9 @@ def test_yearly_profile_needs_two_years(frequency: str, season: int) -> None:
     # Years that are all alike are followed in full, as far as rounding goes; noise is not.
     assert np.ptp(long) == pytest.approx(160, rel=0.01)
     noise = np.random.default_rng(1).permuted(np.array(wave).reshape(4, season), axis=1).ravel().tolist()
-    assert np.ptp(SeasonalMean().predict(panel_of([noise], "2022-01-03", frequency), season).mean[0]) < 100  # of the 160 of noise
+    assert (
+        np.ptp(SeasonalMean().predict(panel_of([noise], "2022-01-03", frequency), season).mean[0]) < 100
+    )  # of the 160 of noise
 
 
 def test_yearly_level_follows_the_newest_weeks() -> None:
