@@ -35,6 +35,7 @@ def ahead(panel: Panel, horizon: int) -> NDArray[np.bool_]:
     by_place = newest.reshape(len(y), -1, season)  # the newest season ends at the cutoff: place 0 is that of step 1
     seen, sold = np.isfinite(by_place).sum(axis=1), (by_place > 0).sum(axis=1)
     there = (seen * (sold > 0)).sum(axis=1)
-    zeros = (there - sold.sum(axis=1) + 1) / (there + 2)  # Laplace's rule: a few sales are no certainty
+    # Laplace's rule: a few sales are no certainty. What sold at no place is not on sale, and does not rest.
+    zeros = np.where(there > 0, (there - sold.sum(axis=1) + 1) / (there + 2), 1)
     rests: NDArray[np.bool_] = (sold == 0) & (zeros[:, None] ** seen <= CHANCE)
     return rests[:, np.arange(horizon) % season]

@@ -35,6 +35,10 @@ def test_a_slow_seller_that_missed_a_weekday_does_not_rest() -> None:
     assert not rest.ahead(panel_of([sales.ravel().tolist()]), 7).any()
 
 
+def test_what_sold_nothing_for_twelve_weeks_does_not_rest() -> None:
+    assert not rest.ahead(panel_of([[5.0] * 91 + [0.0] * 91, [0.0] * 182]), 7).any()
+
+
 def test_one_sunday_of_sales_ends_it() -> None:
     row = ([5.0] * 6 + [0.0]) * 13
     row[-1] = 1.0
