@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from forecasting.data.panel import Panel
 
 SHARE = np.float32(0.02)  # of the scale of other days; above 0, since an event may open the doors
-CHANCE = 0.001  # that a series which sells so often has no sale at one place in the season by luck, at most
+# That a series which sells so often has no sale at one place in the season by luck, at most. With 0.001 five of pasta's
+# 118 products had such a weekday at some cutoff and sold on 45 % of its next days; with 0.000,001 none has.
+CHANCE = 1e-6
 
 
 def ahead(panel: Panel, horizon: int) -> NDArray[np.bool_]:
