@@ -59,11 +59,12 @@ STATISTICAL: dict[str, Make] = {
 }
 OBJECTIVES = {"lightgbm_l2": {}, "lightgbm_l1": {"objective": "l1"}, "lightgbm_tweedie": {"objective": "tweedie"}}
 LAGS = {7: [1, 2, 3, 7, 14, 21, 28], 52: [1, 2, 3, 4, 8, 13, 26, 52], 12: [1, 2, 3, 6, 12], 1: [1, 2, 3, 4, 8]}
+VARIANTS = ("", "_scaled", "_masked", "_scaled_masked")  # see `learned`
 CALENDAR = {"D": ["dayofweek", "day", "week", "month"], "W": ["week", "month"], "M": ["month"]}
 
 
 def main() -> None:
-    parser = arguments(__doc__, [*STATISTICAL, *OBJECTIVES, *(f"{name}_scaled" for name in OBJECTIVES)])
+    parser = arguments(__doc__, [*STATISTICAL, *(name + kind for name in OBJECTIVES for kind in VARIANTS)])
     parser.add_argument("--set", choices=list(SETS), required=True, help="data set")
     parser.add_argument("--position", type=int, required=True, help="number of known periods")
     parser.add_argument("--masked", action="store_true", help="fill unobserved periods from the last season")
@@ -72,7 +73,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     chosen = parser.parse_args()
     given = SETS[chosen.set](chosen.data)
-    history = given.long(chosen.position, chosen.masked)
+    history = given.long(chosen.position, chosen.masked or chosen.config.endswith("_masked"))
     if chosen.newest:
         history = history[history["ds"] >= given.periods[max(0, chosen.position - chosen.newest)]]
     began = time.perf_counter()
@@ -107,8 +108,16 @@ def statistical(chosen: Any, given: Small, history: pd.DataFrame) -> pd.DataFram
 
 
 def learned(chosen: Any, given: Small, history: pd.DataFrame) -> pd.DataFrame:
-    """mlforecast + LightGBM, recursive, over all series, with attributes and the covariates known ahead."""
-    name = chosen.config.removesuffix("_scaled")
+    """mlforecast + LightGBM, recursive, over all series, with attributes and the covariates known ahead.
+
+    `_scaled`: each series standardised. `_masked`: unobserved periods are filled for the lags and no training rows.
+    """
+    name = chosen.config.removesuffix("_masked").removesuffix("_scaled")
+    weight = None
+    if chosen.config.endswith("_masked"):
+        row = pd.Index(given.series["unique_id"]).get_indexer(history["unique_id"])
+        seen = np.isfinite(given.y[row, given.periods.get_indexer(history["ds"])])
+        history, weight = history.assign(weight=seen.astype(np.float64)), "weight"
     lags, static = LAGS[given.season], [column for column in given.series.columns if column != "unique_id"]
     forecaster = MLForecast(
         models={"mean": lgb.LGBMRegressor(**OBJECTIVES[name], n_estimators=200, random_state=7, verbosity=-1)},
@@ -119,11 +128,11 @@ def learned(chosen: Any, given: Small, history: pd.DataFrame) -> pd.DataFrame:
             lags[3]: [RollingMean(min(28, max(lags)), min_samples=1)],
         },
         date_features=CALENDAR[given.code[0]],
-        target_transforms=[LocalStandardScaler()] if chosen.config.endswith("_scaled") else None,
+        target_transforms=[LocalStandardScaler()] if "_scaled" in chosen.config else None,
         num_threads=2,
     )
     spread = PredictionIntervals(n_windows=WINDOWS, h=given.horizon) if chosen.quantiles else None
-    forecaster.fit(history, static_features=static, prediction_intervals=spread)
+    forecaster.fit(history, static_features=static, prediction_intervals=spread, weight_col=weight)
     future = given.future(chosen.position) if given.known else None
     found = forecaster.predict(given.horizon, X_df=future, level=LEVELS if chosen.quantiles else None)
     return _named(found)

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from forecasting.data.closing_days import is_calendar
 from forecasting.data.panel import Matrix, Panel
-from forecasting.features import events, history, known, legacy, market, seasons
+from forecasting.features import events, history, known, legacy, market, rest, seasons
 from forecasting.features.events import Names
 from forecasting.features.history import Vector
 
 Rows = NDArray[np.intp]
 MAX_CATEGORIES = 300
 VERSION, OWN, REST, FAR = "#features", "#events", "#events_rest", "#events_far"  # of a vocabulary, beside attributes
+CURRENT = "3"  # the version of the features; 2: the scale of a day of rest is that of any day
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class Features:
     """One row a series and target: values (n_rows, n_features) float32 with NaN for unknown; scale (n_rows,) units.
 
     scale is the level that the target is measured in, so that demand / scale has about the same size in every series:
-    the recent one, and where last year's season or an event says otherwise that of the target's own period.
+    the recent one, and where last year's season or an event says otherwise that of the target's own period; next to
+    nothing on a weekday or hour at which the series never sells (see rest.py).
     """
 
     values: Matrix
@@ -49,13 +51,20 @@ Vocabulary = Mapping[str, Sequence[str]]
 def vocabulary(panel: Panel) -> dict[str, list[str]]:
     """Attributes and events that a model may learn from, with the values it knows: a value's code is its place here.
 
-    Attributes with one value say nothing, those with more than MAX_CATEGORIES are names rather than kinds. Beside them
-    the version of the features and the names of events, under keys that begin with #.
+    Attributes with one value say nothing, those with more than MAX_CATEGORIES are names rather than kinds, and one that
+    splits the series as an earlier one does (a store of one item, a code and its name) says the same twice: the trees
+    would draw from it twice as often. Beside them the version of the features and the names of events, under keys that
+    begin with #.
     """
-    values = {name: sorted(set(panel.series[name])) for name in panel.series.columns if name != "unique_id"}
-    words = {name: found for name, found in values.items() if 1 < len(found) <= MAX_CATEGORIES}
+    words: dict[str, list[str]] = {}
+    splits: set[bytes] = set()
+    for name in panel.series.columns.drop("unique_id"):
+        codes, found = pd.factorize(panel.series[name])
+        if 1 < len(found) <= MAX_CATEGORIES and codes.tobytes() not in splits:
+            splits.add(codes.tobytes())
+            words[name] = sorted(found)
     names = events.rank(panel)
-    marks = {VERSION: ["2"], OWN: list(names.own), REST: list(names.rest), FAR: [names.far] if names.far else []}
+    marks = {VERSION: [CURRENT], OWN: list(names.own), REST: list(names.rest), FAR: [names.far] if names.far else []}
     return words | marks
 
 
@@ -64,13 +73,15 @@ class Kinds:
     """The vocabulary that a model was trained with, and by attribute each series' place in it: once for many cutoffs.
 
     codes: (n_series,) each; NaN for a value that the vocabulary does not know, or no such attribute. names: of events.
-    old: of a release before named events and yearly seasons, whose features are made as they were.
+    old: of a release before named events and yearly seasons, whose features are made as they were. rests: a place in
+    the season at which a series never sells has a scale of its own (version 3).
     """
 
     words: Vocabulary
     codes: Mapping[str, Vector]
     names: Names = field(default_factory=Names)
     old: bool = False
+    rests: bool = True
 
     @classmethod
     def of(cls, panel: Panel, words: Vocabulary) -> Self:
@@ -83,7 +94,7 @@ class Kinds:
             if name != "event_id"
         }
         names = Names(tuple(words.get(OWN, ())), tuple(words.get(REST, ())), "".join(words.get(FAR, ())))
-        return cls(plain, codes, names, VERSION not in words)
+        return cls(plain, codes, names, VERSION not in words, list(words.get(VERSION, ())) == [CURRENT])
 
 
 def build(panel: Panel, rows: Rows, steps: Rows, kinds: Kinds, alone: bool = False) -> Features:
@@ -131,6 +142,8 @@ def _own(
         columns[name] = matrix[place] / scale
     columns["growth"] = season.growth[inverse]
     columns |= {name: matrix[place] for name, matrix in ahead.columns.items()}
+    if kinds.rests:
+        scale = np.where(rest.ahead(part, horizon)[place], scale * rest.SHARE, scale)
     return columns | _known(part, inverse, steps), scale
 
 

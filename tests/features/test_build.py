@@ -89,3 +89,24 @@ def test_codes_of_attributes_do_not_move_when_new_values_appear() -> None:
     codes = built.values[:, built.names.index("store")]
     assert np.isnan(codes[0])
     assert codes[1:].tolist() == [1, 0]
+
+
+def test_an_attribute_that_splits_the_series_as_another_does_says_nothing_new() -> None:
+    panel = seasonal_panel()
+    names = panel.series["item"]
+    both = dataclasses.replace(panel, series=panel.series.assign(store=names, city=["X"] * 4 + ["Y"] * 4, place=names))
+    found = {name: values for name, values in features.vocabulary(both).items() if not name.startswith("#")}
+    assert list(found) == ["item", "city"]
+
+
+def test_stores_mapped_as_items_or_as_stores_give_the_same_features() -> None:
+    panel = panel_of([[4.0, 6.0, 5.0, 9.0] * 30, [40.0, 60.0, 50.0, 90.0] * 30, [1.0, 0.0, 3.0, 2.0] * 30], levels=())
+    names = panel.series["unique_id"]
+    items = dataclasses.replace(panel, series=panel.series.assign(item=names, store=names))
+    stores = dataclasses.replace(panel, series=panel.series.assign(item="all", store=names))
+    rows, steps = np.repeat(np.arange(3), 7), np.tile(np.arange(1, 8), 3)
+    one, other = (features.build(mapped, rows, steps, kinds(mapped)) for mapped in (items, stores))
+    np.testing.assert_array_equal(one.values, other.values)
+    np.testing.assert_array_equal(one.scale, other.scale)
+    assert (one.categorical, other.categorical) == (("item",), ("store",))
+    assert one.names.index("item") == other.names.index("store")
