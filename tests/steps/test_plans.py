@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.data.tables import BACKTESTS, FORECASTS, QUALITY
+from forecasting.data.tables import BACKTESTS, FORECASTS, JUDGEMENTS, QUALITY
 from forecasting.errors import DataQualityError
 from forecasting.settings import Settings
 from forecasting.steps import forecast as step
@@ -105,7 +105,9 @@ def test_a_night_whose_plans_are_missing_is_told_and_learns_without(shop: Shop) 
     assert due(settings, night) == (
         True, "what is planned ahead has changed: promotions (quality rule horizon_coverage)",
     )  # fmt: skip
-    train(settings, night, Run("2"))
+    made = train(settings, night, Run("2"))
+    assert made["decision"] == "promoted"
+    assert made["reason"].startswith("champion 1 with the plans of now, fitted again at 5 folds: wrmsse ")
     mean, truth = published(settings, night), shop.truth(night)
     assert abs(mean.sum() / truth.sum() - 1) < 0.1  # 10 in place of 16.4 a day, -39 %, by a model that waits for plans
     got = np.abs(mean - truth).sum() / truth.sum()
@@ -113,6 +115,26 @@ def test_a_night_whose_plans_are_missing_is_told_and_learns_without(shop: Shop) 
         BACKTESTS, cutoff=pd.Timestamp(night), metric="wape", level="series", champion=True
     )
     assert scores["value"].mean() == pytest.approx(got, rel=0.25)
+
+
+def test_a_challenger_that_is_no_better_with_the_plans_of_now_does_not_take_over(shop: Shop) -> None:
+    settings = shop.settings()
+    settings = settings.model_copy(update={"train": settings.train.model_copy(update={"models": ("seasonal_mean",)})})
+    shop.write(CUTOFF, 60)
+    extract(settings, CUTOFF, Run("1"))
+    train(settings, CUTOFF, Run("1"))
+    night = CUTOFF + timedelta(days=1)
+    shop.write(night, 0)
+    extract(settings, night, Run("2"))
+    assert due(settings, night)[0]
+    made = train(settings, night, Run("2"))
+    assert made["accuracy"] < made["baseline"]  # no worse than naive, but the same as the champion
+    assert made["decision"] == "kept"
+    assert "failed: better than the champion (all)" in made["reason"]
+    rows = Warehouse(settings.warehouse).read(JUDGEMENTS, version=made["version"])
+    row = rows[rows["rule"] == "better than the champion"].iloc[0]
+    assert row["challenger"] == row["champion"]
+    assert row["periods"] == 84  # six folds of a horizon each
 
 
 def test_a_night_without_plans_can_be_stopped(shop: Shop) -> None:
