@@ -9,7 +9,7 @@ import numpy as np
 
 from forecasting import models
 from forecasting.data.panel import Panel
-from forecasting.errors import CutoffError, ModelError
+from forecasting.errors import CutoffError, ModelError, SettingsError
 from forecasting.evaluation.backtest import Backtest
 from forecasting.evaluation.promotion import Verdict, Window, cutoffs, figure, judge
 from forecasting.evaluation.selection import Choice, Contest, choose
@@ -96,7 +96,7 @@ def as_planned_now(settings: Settings, contest: Contest, live: Version, seen: Pa
         return Verdict(promote=False, reason=reason, narrow=True)
     try:
         rival = _as_trained(settings, contest, live, seen, used)
-    except (CutoffError, *UNFIT) as error:
+    except (CutoffError, SettingsError, *UNFIT) as error:
         reason = f"not judged yet: champion {live.version} cannot be fitted again with the plans of its day: {error}"
         return Verdict(promote=False, reason=reason[:1000], narrow=True)
     windows = []

@@ -44,7 +44,7 @@ class Shop:
         plans = frame.loc[frame["on"] & (frame["ds"] <= end + pd.Timedelta(days=planned)), ["item", "ds"]]
         plans.assign(**columns).to_csv(self.folder / "promotions.csv", index=False)
 
-    def settings(self, **screen: object) -> Settings:
+    def settings(self, events: bool = False, **screen: object) -> Settings:
         trees = {"rows": 4000, "trees": 40, "leaves": 7, "min_rows_leaf": 10, "origins": 12, "bags": 1}
         return Settings.model_validate(
             {
@@ -52,7 +52,8 @@ class Shop:
                 "extract": {
                     "sales": {"source": "files", "path": "sales.csv"},
                     "promotions": {"source": "files", "path": "promotions.csv"},
-                },
+                }
+                | ({"events": {"source": "files", "path": "events.csv"}} if events else {}),
                 "screen": screen,
                 "panel": {"horizon": HORIZON, "unique_id": "{item}"},
                 "train": {"models": ["seasonal_mean", "lightgbm"], "lightgbm": trees},
@@ -181,6 +182,21 @@ def test_a_plan_that_moves_by_a_week_was_not_known_before(shop: Shop) -> None:
     before = lake.snapshot(night).digest
     extract(settings, night, Run("again"))
     assert lake.snapshot(night).digest == before
+
+
+def test_a_named_day_beyond_the_horizon_is_known_since_the_night_that_saw_it(shop: Shop) -> None:
+    """Models look 63 days further ahead than the horizon of 14 for named days."""
+    settings, days = shop.settings(events=True), [DAYS - 30, DAYS + 39, DAYS + 44]
+    events = pd.DataFrame({"ds": shop.days[days], "event": "Fair"})
+    for number, seen in ((0, 2), (1, 3)):
+        night = CUTOFF + timedelta(days=number)
+        shop.write(night, 60)
+        events[:seen].to_csv(shop.folder / "events.csv", index=False)
+        extract(settings, night, Run(str(number)))
+    panel = Lake(settings.lake).read_panel(night)
+    assert panel.events.cells[:, 2].tolist() == days
+    assert panel.events.since.tolist() == [0, 0, DAYS + 1]
+    assert panel.first(DAYS).events.cells[:, 2].tolist() == days[:2]
 
 
 def test_the_source_says_since_when(shop: Shop) -> None:
