@@ -45,7 +45,9 @@ def build_panel(
     periods = _periods(pairs.first, frequency, last, settings.panel.history)
     grid = Grid.of(series, periods, frequency, settings.panel.horizon)
     y, absence, closures = demand(tables, settings, grid, scratch)
-    events = covariates.events(whole(tables, "events"), settings, grid) if "events" in tables else None
+    events = None
+    if "events" in tables:
+        events = covariates.events(whole(tables, "events"), settings, grid, vintages.of_events(tables, grid))
     ahead, past = covariates.build(tables, settings, grid, scratch, events)
     if settings.panel.closed == "auto" and frequency.code == "D":
         calendar = closing_days.calendar(closures, y, grid, whole(tables, "events"))

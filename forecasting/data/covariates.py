@@ -95,36 +95,46 @@ def _eventful(named: Events, grid: Grid, scratch: Scratch) -> Matrix:
     return found
 
 
-def events(rows: pd.DataFrame, settings: Settings, grid: Grid) -> Events:
+def events(rows: pd.DataFrame, settings: Settings, grid: Grid, since: NDArray[np.int32]) -> Events:
     """Named days of each series, up to a season's reach after the horizon.
 
     rows: ds, event, and where they hold for some series only store, or group: the value of `extract.events.by`. Series
-    for which the same rows hold share a calendar.
+    for which the same rows hold share a calendar. since: (n_rows,) count of known periods from which on each is known.
     """
-    ahead, rows = grid.horizon + grid.frequency.before_event, grid.by_day(rows)
+    ahead, rows = grid.horizon + grid.frequency.before_event, grid.by_day(rows.assign(since=since))
     keys = _keys(rows, settings, grid)
     names, name = np.unique(rows["event"].astype("str").to_numpy(dtype=object), return_inverse=True)
     period = Grid.columns(replace(grid, horizon=ahead), rows["ds"]) if len(rows) else np.empty(0, dtype=np.intp)
     inside = (period >= 0) & (period < len(grid.periods) + ahead)
-    cells = np.column_stack([name, period]).astype(np.int32)[inside]
+    cells = np.column_stack([name, period, rows["since"]]).astype(np.int32)[inside]
     number, calendars = _calendars([(codes[inside], mine) for codes, mine in keys], cells, len(grid.series))
     listed = [np.insert(own, 0, row, axis=1) for row, own in enumerate(number)]
-    return Events(tuple(str(one) for one in names), np.concatenate(listed).astype(np.int32), calendars, ahead)
+    found = np.concatenate(listed).astype(np.int32)
+    late = found[:, 3] if (found[:, 3] > 0).any() else None
+    return Events(tuple(str(one) for one in names), found[:, :3], calendars, ahead, late)
+
+
+def _earliest(cells: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Distinct names and periods, rising, each since its first row was known."""
+    rising = np.unique(cells, axis=0)
+    new = np.ones(len(rising), dtype=np.bool_)
+    new[1:] = (rising[1:, :2] != rising[:-1, :2]).any(axis=1)
+    return rising[new]
 
 
 def _calendars(
     keys: list[tuple[Positions, Positions]], cells: NDArray[np.int32], series: int
 ) -> tuple[list[NDArray[np.int32]], NDArray[np.int32]]:
-    """The distinct calendars, (n, 2) name and period each, rising, and (n_series,) which one each series lives by."""
+    """The distinct calendars, (n, 3) name, period and since when, and (n_series,) which one each series lives by."""
     if not keys:
-        return [np.unique(cells, axis=0)], np.zeros(series, dtype=np.int32)
+        return [_earliest(cells)], np.zeros(series, dtype=np.int32)
     kinds, mine = np.unique(np.column_stack([own for _, own in keys]), axis=0, return_inverse=True)
     found: list[NDArray[np.int32]] = []
     number: dict[bytes, int] = {}
     places = np.empty(len(kinds), dtype=np.int32)
     for row, kind in enumerate(kinds):
         holds = [(codes == ALL) | (codes == kind[key]) for key, (codes, _) in enumerate(keys)]
-        own = np.unique(cells[np.logical_and.reduce(holds)], axis=0)
+        own = _earliest(cells[np.logical_and.reduce(holds)])
         places[row] = number.setdefault(own.tobytes(), len(found))
         if places[row] == len(found):
             found.append(own)

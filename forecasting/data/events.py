@@ -19,17 +19,24 @@ class Events:
 
     names: (n_names,) rising. cells: (n, 3) int32, rising and distinct: calendar, name, period of the panel from 0 (may
     lie after its end). calendars: (n_series,) calendar of each series. ahead: periods after the cutoff that are kept,
-    the horizon and what a season looks ahead.
+    the horizon and what a season looks ahead. since: (n,) count of known periods from which on each cell was known, 0
+    for ever; None where all were.
     """
 
     names: tuple[str, ...]
     cells: NDArray[np.int32]
     calendars: NDArray[np.int32]
     ahead: int
+    since: NDArray[np.int32] | None = None
 
     def first(self, periods: int) -> Events:
-        """What a panel of the first `periods` periods knows."""
-        return replace(self, cells=self.cells[self.cells[:, 2] < periods + self.ahead])
+        """What a panel of the first `periods` periods knows: no day ahead that was not known by then."""
+        period = self.cells[:, 2]
+        known = period < periods + self.ahead
+        if self.since is None:
+            return replace(self, cells=self.cells[known])
+        known &= (period < periods) | (self.since <= periods)
+        return replace(self, cells=self.cells[known], since=self.since[known])
 
     def take(self, rows: Places) -> Events:
         """Of these series only."""

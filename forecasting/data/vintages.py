@@ -98,7 +98,7 @@ class Vintages:
                 found = np.full((len(self.grid.series), self.grid.width), self._kind.max, dtype=self._kind.dtype)
             series, columns, taken = self.grid.cells(rows)
             inside = np.maximum(columns, 0) < self.grid.width  # what holds before the panel starts in its first period
-            since = self._position(rows[KNOWN_SINCE])[taken]
+            since = self.position(rows[KNOWN_SINCE])[taken]
             np.minimum.at(found, (series[inside], np.maximum(columns[inside], 0)), since[inside])
         if found is None:
             return None
@@ -111,14 +111,14 @@ class Vintages:
         for rows in parts:
             columns = self.grid.columns(rows["ds"])
             inside = (columns >= 0) & (columns < self.grid.width)
-            np.maximum.at(found[0], columns[inside], self._position(rows[KNOWN_SINCE])[inside])
+            np.maximum.at(found[0], columns[inside], self.position(rows[KNOWN_SINCE])[inside])
         return found if (found > 0).any() else None
 
     @property
     def _kind(self) -> np.iinfo:
         return np.iinfo(np.int16 if self.grid.width < np.iinfo(np.int16).max else np.int32)
 
-    def _position(self, since: pd.Series) -> NDArray[np.integer]:
+    def position(self, since: pd.Series) -> NDArray[np.integer]:
         """Count of known periods at the first cutoff at or after each day."""
         starts = self.grid.periods.append(self.grid.frequency.range(self.grid.periods[-1], self.grid.horizon + 1)[1:])
         following = self.grid.frequency.range(starts[-1], 2)[1:]
@@ -191,6 +191,23 @@ def as_known(tables: Tables, cutoff: date) -> Tables:
         return seen(table) if isinstance(table, pd.DataFrame) else lambda: (seen(rows) for rows in table())
 
     return {name: table if name == RECORD else cut(table) for name, table in tables.items()}
+
+
+def of_events(tables: Tables, grid: Grid) -> NDArray[np.int32]:
+    """(n_rows,) count of known periods from which on each row of the table of events is known; 0: for ever."""
+    rows, record = whole(tables, "events"), Vintages(whole(tables, RECORD), grid)
+    moment = pd.Series(np.datetime64("NaT", "s"), index=range(len(rows)))
+    keys = ["store", "group", "ds"]
+    kinds = {"store": "str", "group": "str", "ds": "datetime64[s]", KNOWN_SINCE: "datetime64[s]"}
+    for seen in record.rows("events", pd.DataFrame()):
+        once = seen[list(kinds)].astype(kinds).drop_duplicates(keys)
+        moment = comparable("events", rows)[keys].merge(once, on=keys, how="left")[KNOWN_SINCE]
+    if KNOWN_SINCE in rows:
+        moment = rows[KNOWN_SINCE].astype("datetime64[s]").reset_index(drop=True).fillna(moment)
+    dated = moment.notna().to_numpy()
+    since = np.zeros(len(rows), dtype=np.int32)
+    since[dated] = record.position(moment[dated])
+    return since
 
 
 def of_panel(

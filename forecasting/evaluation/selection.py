@@ -22,6 +22,7 @@ GOOD = 0.05  # the same for a single candidate, to count as one that may well be
 GAIN = 0.03  # share by which weights of a class must better the metric, so that chance does not choose them
 LEAST_SOLD = 0.02  # of recent sales, for a class to have weights of its own
 BEATEN = 1.5  # times seasonal naive's value: with others that are all worse, it stays alone though one beat it once
+LEAST_TRUST = 0.1  # of a blend, for any of it to be used
 MAJORITY = 0.5  # of the folds' weight
 DEFAULT = "seasonal_mean"  # where nothing can be measured
 COLUMNS = ["model", "fold", "level", "metric", "value"]
@@ -89,6 +90,9 @@ def choose(contest: Contest, metric: str, blend: bool) -> Choice:
     egalitarian weights: Diebold and Shin, 2019). M5, five cutoffs, the same candidates: quarters chosen freely and by
     class 0.607, so 0.588. Each demand class gets weights of its own where that gains enough.
 
+    A blend counts as far as it beats the best single candidate by more than chance over the folds (Measure.trust): with
+    six folds of weeks, some of them in December, a member that did well there only would be taken along.
+
     Seasonal naive, the baseline, has to do more than the others to be chosen (_allowed).
     """
     names = [test.model for test in contest.tests]
@@ -100,14 +104,16 @@ def choose(contest: Contest, metric: str, blend: bool) -> Choice:
         return _undefined(contest, folds, metric, [names[place] for place in taking])
     values = np.array([round(measure.value(metric, tiled(one)), 9) for one in options])
     values = _allowed(measure, metric, options, values)
-    best = tiled(options[int(values.argmin())])
+    best, single = (tiled(options[int(found.argmin())]) for found in (values, values[: len(taking)]))
     same = tiled(_shrunk(options, values, len(taking))) if blend else best
+    if not np.array_equal(best, single):
+        same = _drawn(single, same, measure.trust(metric, best, single))
     weights, sold = same, folds[-1].sold()
     if blend:
         allowed = [option for option, value in zip(options, values, strict=True) if np.isfinite(value)]
         found, own = _by_class(measure, metric, allowed, best, sold)
         if found < values.min() * (1 - GAIN):
-            weights = own
+            weights = _drawn(single, own, measure.trust(metric, own, single))
     overall = _named(names, weights[0] if weights is same else sold @ weights)
     by_class = {} if weights is same else {CLASSES[k]: _named(names, weights[k]) for k in range(len(CLASSES))}
     scores = _scores(contest, folds, weights, blended=len(overall) > 1)
@@ -192,6 +198,11 @@ def _shrunk(options: Sequence[Weights], values: Weights, count: int) -> Weights:
     good = np.sum([best, *(option for option, fits in zip(options, fine, strict=False) if fits)], axis=0) > 0
     found: Weights = (best + good / good.sum()) / 2
     return found
+
+
+def _drawn(single: Weights, weights: Weights, trust: float) -> Weights:
+    """The weights, drawn to the best single candidate by what they are not trusted; a rest is not worth its models."""
+    return trust * weights + (1 - trust) * single if trust >= LEAST_TRUST else single
 
 
 def _by_class(

@@ -18,7 +18,7 @@ SEASONS = 8
 SHAPE = 0.3  # of the gamma distribution that a new series' mean is drawn from: most sell much less than its mean
 ENOUGH = 26  # recorded zeros from which on a series is known well enough, at most
 REASON = "no sales before the cutoff; mean of similar series"
-RECORDED = "no sale in {:,} recorded periods"
+RECORDED, RECORDED_ONE = "no sale in {:,} recorded periods", "no sale in 1 recorded period"
 UNREADABLE = "no readable sales: the rows of {:,} periods are in quarantine; mean of similar series"
 
 
@@ -44,7 +44,7 @@ def cold_start(panel: Panel, forecast: Forecast, rows: NDArray[np.intp] | None =
     mean[empty] = expected / (1 + zeros[:, None] * expected / SHAPE)
     status[empty] = "insufficient"
     reason[empty] = [
-        RECORDED.format(recorded) if recorded else UNREADABLE.format(lost) if lost else REASON
+        _recorded(recorded) if recorded else UNREADABLE.format(lost) if lost else REASON
         for recorded, lost in zip(zeros, unread, strict=True)
     ]
     return Forecast(mean, forecast.quantiles, status, reason)
@@ -65,7 +65,7 @@ def named(panel: Panel, forecast: Forecast, rows: NDArray[np.intp] | None = None
         return forecast
     status, reason = forecast.status.copy(), forecast.reason.copy()
     status[empty] = "insufficient"
-    reason[empty] = [RECORDED.format(zeros) for zeros in np.isfinite(panel.y[wanted[empty]]).sum(axis=1)]
+    reason[empty] = [_recorded(zeros) for zeros in np.isfinite(panel.y[wanted[empty]]).sum(axis=1)]
     return Forecast(forecast.mean, forecast.quantiles, status, reason)
 
 
@@ -115,3 +115,7 @@ def _groups(panel: Panel) -> list[Level]:
     names = dict.fromkeys([*panel.levels, *(name for name in panel.series.columns if name != "unique_id"), TOTAL])
     found = [level_of(panel, name) for name in names]
     return sorted((level for level in found if len(level.labels) < len(panel.y)), key=lambda one: -len(one.labels))
+
+
+def _recorded(periods: int) -> str:
+    return RECORDED_ONE if periods == 1 else RECORDED.format(periods)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from forecasting import models
 from forecasting.data.panel import Panel
-from forecasting.errors import CutoffError
+from forecasting.errors import CutoffError, ModelError, SettingsError
 from forecasting.evaluation.backtest import Backtest
 from forecasting.evaluation.promotion import Verdict, Window, cutoffs, figure, judge
 from forecasting.evaluation.selection import Choice, Contest, choose
-from forecasting.models.base import Forecaster
+from forecasting.models.base import Forecast, Forecaster
 from forecasting.models.blend import NO_CLASSES, Blend, ByClass
 from forecasting.models.calibrations import Calibrations
 from forecasting.models.naive import SeasonalNaive
@@ -71,6 +73,65 @@ def refitted(settings: Settings, contest: Contest, live: Version, registry: Regi
         return None
     verdict = compared(settings, panel, trial, loaded(registry, live.version), known, refit=True)
     return replace(verdict, reason=f"champion {live.version} fitted again: {verdict.reason}", narrow=False)
+
+
+def as_planned_now(settings: Settings, contest: Contest, live: Version, seen: Panel) -> Verdict:
+    """The verdict where plans ahead have changed since the champion was trained, and too little has come since then.
+
+    seen: the panel that the champion was trained on. Both forecast the folds with the plans that tonight's nights see.
+    The champion's recipe learns again at each fold, from what it saw then; the challenger has the weights that it would
+    have had from the folds that had ended by then. So neither has seen what they are compared on.
+    """
+    panel, horizon = contest.panel, contest.plan.horizon
+    folds = contest.plan.folds
+    choice = len(contest.tests) - len(contest.aside) > 1
+    used = [k for k, fold in enumerate(folds) if fold <= _position(panel, live)]
+    used = [k for k in used if not choice or _before(contest, folds[k]) is not None]
+    periods = len({day for k in used for day in range(folds[k], min(folds[k] + horizon, len(panel.periods)))})
+    least = _least(settings, panel)
+    if periods < least:
+        reason = (
+            f"not judged yet: {periods} periods of folds with the plans of now, {least} are wanted (train.judge.least)"
+        )
+        return Verdict(promote=False, reason=reason, narrow=True)
+    try:
+        rival = _as_trained(settings, contest, live, seen, used)
+    except (CutoffError, SettingsError, *UNFIT) as error:
+        reason = f"not judged yet: champion {live.version} cannot be fitted again with the plans of its day: {error}"
+        return Verdict(promote=False, reason=reason[:1000], narrow=True)
+    windows = []
+    for number in used:
+        past, before = contest.known(number), _before(contest, folds[number])
+        early = choose(before, settings.train.metric, settings.train.blend) if before else None
+        weights = early.weights if early else {t.model: 1.0 for t in contest.tests if t.model not in contest.aside}
+        windows.append(
+            Window(
+                past,
+                contest.actual(number),
+                Forecast.ok(contest.mix(weights, number, early.by_class if early else NO_CLASSES)),
+                Forecast.ok(rival.mix(live.weights, number, live.by_class)),
+                SeasonalNaive().fit(past, horizon).predict(past, horizon).mean,
+            )
+        )
+    found = judge(windows, settings.train.metric, settings.train.judge, settings.train.seed)
+    reason = f"champion {live.version} with the plans of now, fitted again at {len(used)} folds: {found.reason}"
+    return replace(found, reason=reason, periods=periods)
+
+
+def _as_trained(settings: Settings, contest: Contest, live: Version, seen: Panel, used: Sequence[int]) -> Contest:
+    """The backtest of the champion's models: they learn from `seen`, and forecast from what tonight's nights know."""
+    plan, tests = contest.plan, []
+    for name in live.weights:
+        model, means = models.create(name, settings), []
+        for number in range(len(plan.folds)):
+            known = contest.known(number)
+            if number == 0 or (plan.refit and number in used):
+                model.fit(seen.until(known.cutoff), plan.horizon)
+            means.append(model.predict(known, plan.horizon).mean)
+            if not np.isfinite(means[-1]).all():
+                raise ModelError(f"{name} gave no finite forecast of some series at {known.cutoff}.")
+        tests.append(Backtest(name, contest.tests[0].cutoffs, means))
+    return replace(contest, tests=tests, aside=frozenset())
 
 
 def compared(

@@ -26,9 +26,11 @@ class Plans:
         self._ahead = {one.name for one in settings.extract.signals if one.known == "ahead"}
         if before is not None:
             frequency = Frequency.parse(settings.panel.frequency)
-            horizon = frequency.range(frequency.last_complete(before), settings.panel.horizon + 1)
+            last, horizon = frequency.last_complete(before), settings.panel.horizon
             self._first = before + timedelta(days=1 - settings.extract.correction_days)
-            self._last = frequency.end(horizon[-1])
+            self._last = frequency.end(frequency.range(last, horizon + 1)[-1])
+            # Models look that much further ahead for a named day.
+            self._last_event = frequency.end(frequency.range(last, horizon + frequency.before_event + 1)[-1])
 
     def add(self, name: str, rows: pd.DataFrame) -> None:
         """Keep the rows of one table that the night before could see. A source's own `known_since` needs no record."""
@@ -43,15 +45,18 @@ class Plans:
         there = {name: rows for name, rows in self._found.items() if name in snapshot.versions}
         known = self._lake.read(snapshot.id, vintages.RECORD) if vintages.RECORD in snapshot.versions else None
         seen = [
-            self._window(name, self._lake.window(snapshot.id, name, self._first, self._last)) for name in there
+            self._window(name, self._lake.window(snapshot.id, name, self._first, self._end(name))) for name in there
         ]  # fmt: skip
         if not seen:
             return pd.DataFrame() if known is None else known
         record = pd.DataFrame() if known is None else _plain(known)
         return vintages.compare(record, pd.concat(seen), pd.concat(list(there.values())), cutoff)
 
+    def _end(self, name: str) -> date:
+        return self._last_event if name == "events" else self._last
+
     def _window(self, name: str, rows: pd.DataFrame) -> pd.DataFrame:
-        inside = (rows["ds"] >= pd.Timestamp(self._first)) & (rows["ds"] <= pd.Timestamp(self._last))
+        inside = (rows["ds"] >= pd.Timestamp(self._first)) & (rows["ds"] <= pd.Timestamp(self._end(name)))
         found = vintages.comparable(name, rows[inside])
         return found[found["table"].isin(self._ahead)] if name == "signals" else found
 

@@ -18,7 +18,7 @@ from forecasting import models
 from forecasting.data.coverage import RULE
 from forecasting.data.nights import Night
 from forecasting.data.tables import BACKTESTS, QUALITY
-from forecasting.errors import some
+from forecasting.errors import CutoffError, StoreError, some
 from forecasting.evaluation import plots
 from forecasting.evaluation.promotion import Verdict
 from forecasting.evaluation.selection import Choice, Contest
@@ -155,16 +155,19 @@ def _train(settings: Settings, night: Night, run: Run, tell: Tell) -> dict[str, 
 def _judged(made: Challenger, live: Version | None, registry: Registry, tell: Tell) -> tuple[Challenger, Verdict]:
     """The challenger and its verdict; or, where it does not win, the champion's recipe fitted again, if that does.
 
-    What a champion learnt from plans that are not there any more (or were not then) is no measure: it is replaced, by
-    what is no worse than seasonal naive in a backtest that sees what nights now see.
+    What a champion learnt from plans that are not there any more (or were not then) counts as far as it helps with the
+    plans of now: where too little has come since, the folds are what both are compared on.
     """
-    changed = _plans_changed(made.settings, made.contest.panel.cutoff, live.cutoff) if live else ""
-    if live and changed and not made.choice.value > made.baseline:
-        reason = f"champion {live.version} was trained with other plans ahead: {changed} (rule horizon_coverage)"
-        tell(reason)
-        return made, Verdict(promote=True, reason=reason, challenger=made.choice.value, naive=made.baseline)
     verdict = judgement.trained(made.settings, made.contest, made.choice, registry, made.baseline)
     tell(verdict.reason)
+    if (
+        live
+        and not verdict.periods
+        and (changed := _plans_changed(made.settings, made.contest.panel.cutoff, live.cutoff))
+    ):
+        tell(f"champion {live.version} was trained with other plans ahead: {changed} (rule horizon_coverage)")
+        verdict = _with_plans_of_now(made, live, verdict)
+        tell(verdict.reason)
     if verdict.promote or live is None:
         return made, verdict
     again = judgement.refitted(made.settings, made.contest, live, registry)
@@ -172,6 +175,16 @@ def _judged(made: Challenger, live: Version | None, registry: Registry, tell: Te
         return made, verdict
     tell(again.reason)
     return (made.refit(live.version, live.weights, live.by_class), again) if again.promote else (made, verdict)
+
+
+def _with_plans_of_now(made: Challenger, live: Version, verdict: Verdict) -> Verdict:
+    """The verdict on the folds, from the panel that the champion was trained on; where that is gone, as it was."""
+    try:
+        seen = Lake(made.settings.lake).read_panel(live.cutoff)
+    except (CutoffError, StoreError) as error:
+        log.warning("The champion's panel cannot be read, so that it is not judged with the plans of now: %s", error)
+        return verdict
+    return judgement.as_planned_now(made.settings, made.contest, live, seen)
 
 
 def _register(settings: Settings, made: Challenger, verdict: Verdict) -> Version:

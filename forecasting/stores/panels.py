@@ -125,7 +125,9 @@ class Panels:
         if kept is None:
             return None
         cells, calendars = (self._array(*place, "events", f"{name}.npy") for name in ("cells", "calendars"))
-        return Events(tuple(kept["names"]), cells.astype(np.int32), calendars.astype(np.int32), int(kept["ahead"]))
+        since = self._array(*place, "events", "since.npy").astype(np.int32) if kept.get("since") else None
+        names, ahead = tuple(kept["names"]), int(kept["ahead"])
+        return Events(names, cells.astype(np.int32), calendars.astype(np.int32), ahead, since)
 
     def _load_totals(self, about: Mapping[str, Any], *place: str) -> dict[str, Totals]:
         """The levels' sums lie one below the other in one matrix; none in a panel that an older version wrote."""
@@ -209,6 +211,7 @@ def _arrays(panel: Panel) -> dict[str, NDArray[Any]]:
         named["ended"] = panel.ended
     if panel.events is not None:
         named |= {"events/cells": panel.events.cells, "events/calendars": panel.events.calendars}
+        named |= {} if panel.events.since is None else {"events/since": panel.events.since}
     return {name: np.ascontiguousarray(values) for name, values in named.items()}
 
 
@@ -222,13 +225,20 @@ def _about(panel: Panel, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
         "levels": list(panel.levels),
         "known": list(panel.known),
         "past": list(panel.past),
-        "events": None if (own := panel.events) is None else {"names": list(own.names), "ahead": own.ahead},
+        "events": _about_events(panel.events),
         "absence": panel.absence is not None,
         "totals": [[name, len(one.level.labels)] for name, one in panel.totals.items()],
         "means": sorted({name for one in panel.totals.values() for name in one.means}),
         "ended": len(panel.ended),
         "shapes": {name: list(values.shape) for name, values in arrays.items()},
     } | ({"since": list(panel.since), "zero": sorted(panel.zero)} if panel.since or panel.zero else {})
+
+
+def _about_events(events: Events | None) -> dict[str, Any] | None:
+    if events is None:
+        return None
+    late = {} if events.since is None else {"since": True}
+    return {"names": list(events.names), "ahead": events.ahead} | late
 
 
 def _digest(arrays: Mapping[str, NDArray[Any]], series: bytes, about: Mapping[str, Any]) -> str:

@@ -55,6 +55,37 @@ def test_to_cut_in_two_steps_or_by_series_is_to_cut_once(seed: int, later: int, 
         np.testing.assert_array_equal(panel.first(earlier).take(rows).known[name], once[rows])
 
 
+def test_a_named_day_is_seen_by_a_fold_that_could_know_it() -> None:
+    """Three periods are known. The source says that the fair of period 3 was announced on day 1."""
+    events = pd.DataFrame({"ds": [pd.Timestamp(day(d)) for d in (1, 3, 3)], "event": ["Feast", "Fair", "Feast"]})
+    tables = {"sales": sales(("A", "S1", 0, 1)), "events": events}
+    dated = tables | {"events": events.assign(known_since=pd.to_datetime([None, day(1), None]))}
+    panel = build_panel(dated, settings({"events": {}}), day(2), "s")
+    assert panel.events.names == ("Fair", "Feast")
+    assert panel.events.cells.tolist() == [[0, 0, 3], [0, 1, 1], [0, 1, 3]]
+    assert panel.events.since.tolist() == [2, 0, 0]
+    assert panel.first(2).events.cells.tolist() == panel.events.cells.tolist()
+    assert panel.first(1).events.cells.tolist() == [[0, 1, 1], [0, 1, 3]]
+    assert panel.first(2).first(1).events.since.tolist() == [0, 0]
+    always = build_panel(tables, settings({"events": {}}), day(2), "s")
+    assert always.events.since is None
+    assert always.first(1).events.cells.tolist() == panel.events.cells.tolist()
+
+
+def test_a_named_day_that_a_later_night_saw_first_and_one_of_a_store() -> None:
+    events = pd.DataFrame(
+        {"ds": [pd.Timestamp(day(d)) for d in (3, 3, 4)], "event": ["Fair"] * 3, "store": ["S1", "S2", ""]}
+    )
+    record = vintages.compare(
+        pd.DataFrame(), vintages.comparable("events", events[:1]), vintages.comparable("events", events[:2]), day(1)
+    )
+    tables = {"sales": sales(("A", "S1", 0, 1), ("A", "S2", 0, 1)), "events": events, "vintages": record}
+    panel = build_panel(tables, settings({"events": {}}), day(2), "s")
+    assert panel.events.calendars.tolist() == [0, 1]  # known since another day: a calendar of its own
+    assert panel.events.since.tolist() == [0, 0, 2, 0]
+    assert panel.first(1).events.cells.tolist() == [[0, 0, 3], [0, 0, 4], [1, 0, 4]]
+
+
 def test_means_of_groups_are_those_of_what_was_known() -> None:
     values = np.array([[0, 0, 1, 1, 1], [0, 1, 1, 0, 1]], np.float32)
     since = np.array([[0, 0, 0, 3, 3], [0] * 5], np.int16)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from forecasting.evaluation.backtest import Backtest, Plan
-from forecasting.evaluation.relative import weights_of
+from forecasting.evaluation.folds import Fold
+from forecasting.evaluation.relative import Measure, tiled, weights_of
 from forecasting.evaluation.selection import Contest, choose
 from tests.panels import panel_of
 
@@ -79,3 +80,38 @@ def test_the_season_that_comes_decides_where_folds_disagree() -> None:
         for name, errors in missed.items()
     ]
     assert dict(choose(Contest(panel, chosen, tests), "wape", blend=False).weights) == {"spring": 1.0}
+
+
+def measure(errors: dict[str, list[float]]) -> Measure:
+    """Of days, whose folds have the same weight."""
+    made = contest(errors, "D")
+    count = len(made.plan.folds)
+    folds = [Fold(made.known(k), made.actual(k), [test.means[k] for test in made.tests]) for k in range(count)]
+    return Measure.of(made.plan, made.panel, folds, [test.model for test in made.tests], [0, 1])
+
+
+ONE, BOTH = tiled(np.array([1.0, 0.0])), tiled(np.array([0.5, 0.5]))
+
+
+def test_a_blend_is_trusted_by_its_gain_in_standard_errors() -> None:
+    # In each fold the blend misses by a quarter less, so that there is no doubt; then by nothing at all.
+    firm = measure({"one": [2, 2, 2, 2], "other": [1, 1, 1, 1]})
+    assert firm.trust("wape", BOTH, ONE) == 1
+    assert firm.trust("wape", ONE, ONE) == 0
+    # Logs of the gain: 0.69 in one fold, 0 in three. Mean 0.173, standard error 0.3 / sqrt(3), the same: half of SURE.
+    once = measure({"one": [2, 2, 2, 2], "other": [0, 2, 2, 2]})
+    assert once.trust("wape", BOTH, ONE) == pytest.approx(0.5)
+    assert once.trust("wape", ONE, BOTH) == 0
+
+
+def test_three_folds_say_nothing_of_chance() -> None:
+    few = measure({"one": [2, 2, 2], "other": [0, 2, 2]})
+    assert few.trust("wape", BOTH, ONE) == 1
+
+
+def test_a_blend_that_wins_in_one_fold_only_is_drawn_to_the_best_candidate() -> None:
+    errors = {"seasonal_naive": [4.0] * 6, "one": [2.0] * 6, "other": [-1.9, 2.4, 2.4, 2.4, 2.4, 2.4]}
+    choice = choose(contest(errors, "D"), "wape", blend=True)
+    assert choice.weights["one"] > 0.7
+    always = {"seasonal_naive": [4.0] * 6, "one": [2.0] * 6, "other": [-2.1] * 6}
+    assert choose(contest(always, "D"), "wape", blend=True).weights["one"] == pytest.approx(0.5, abs=0.1)

@@ -53,11 +53,17 @@ def whole() -> Panel:
     return replace(panel, known={name: values.copy() for name, values in panel.known.items()}, events=events)
 
 
-def later(panel: Panel, last: int) -> Panel:
-    """The same with other events from period `last` on."""
+def later(panel: Panel, last: int, position: int) -> Panel:
+    """The same with other events from period `last` on, and with some before it that nobody knew at `position`."""
     cells = panel.events.cells[panel.events.cells[:, 2] < last]
-    more = np.array([(1, 1, last), (1, 1, last + 3)], dtype=np.int32)
-    return replace(panel, events=replace(panel.events, cells=np.vstack([cells, more])))
+    more = [(1, 1, last), (1, 1, last + 3), (0, 0, position), (0, 1, position + 1), (1, 1, last - 1)]
+    since = [0, 0, position + 1, len(panel.periods), position + 1]
+    events = replace(
+        panel.events,
+        cells=np.vstack([cells, np.array(more, dtype=np.int32)]),
+        since=np.array([0] * len(cells) + since, dtype=np.int32),
+    )
+    return replace(panel, events=events)
 
 
 def disturb(values: np.ndarray, start: int, random: np.random.Generator) -> None:
@@ -95,7 +101,7 @@ def test_nothing_after_the_cutoff_changes_fit_or_forecast(name: str) -> None:
             disturb(values, position, random)
         for values in panel.known.values():
             values[:, position + HORIZON :] = random.integers(0, 9, values[:, position + HORIZON :].shape)
-        same(fit_and_predict(name, later(panel, position + HORIZON), position), before)
+        same(fit_and_predict(name, later(panel, position + HORIZON, position), position), before)
 
     check()
 
@@ -152,6 +158,6 @@ def test_nothing_after_the_cutoff_changes_what_is_made_of_last_year(name: str) -
     blended = Blend({name: create(name)}, {name: 1.0}).fit(panel.first(position), HORIZON)
     turned = blended.predict(panel.first(position), HORIZON)
     disturb(panel.y, position, random)
-    spoiled = later(panel, position + panel.events.ahead)
+    spoiled = later(panel, position + panel.events.ahead, position)
     same(fit_and_predict(name, spoiled, position), before)
     same(blended.predict(spoiled.first(position), HORIZON), turned)

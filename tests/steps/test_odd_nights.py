@@ -54,6 +54,18 @@ def test_a_short_history_is_never_refused(tmp_path: Path, frequency: str, kind: 
     assert sums["periods"].max() == settings.panel.horizon
 
 
+def test_one_period_that_sold_nothing_has_a_status_and_a_reason(tmp_path: Path) -> None:
+    path = odd_shops.write(tmp_path, "M", odd_shops.Odd(np.array([[0.0, 0, 3], [5, 4, 6]])), ("seasonal_naive",))
+    night = odd_shops.nights("M")[0]
+    assert main(["run", "--conf", str(path), "--cutoff", str(night)]) == 0
+    settings = configuration.load(path)
+    table = Warehouse(settings.warehouse).read(FORECASTS).set_index("unique_id")
+    assert (table["status"] == "insufficient").all()
+    assert set(table.loc["I0_N", "reason"]) == {"no sale in 1 recorded period"}
+    assert table.loc["I0_N", "mean"].max() < 0.1 * table.loc["I0_S", "mean"].min()
+    assert np.isfinite(table[["mean", "p05", "p95"]].to_numpy()).all()
+
+
 def settings_of(**train: object) -> configuration.Settings:
     return configuration.Settings.model_validate(
         {

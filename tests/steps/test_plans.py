@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.data.tables import BACKTESTS, FORECASTS, QUALITY
+from forecasting.data.tables import BACKTESTS, FORECASTS, JUDGEMENTS, QUALITY
 from forecasting.errors import DataQualityError
 from forecasting.settings import Settings
 from forecasting.steps import forecast as step
@@ -44,7 +44,7 @@ class Shop:
         plans = frame.loc[frame["on"] & (frame["ds"] <= end + pd.Timedelta(days=planned)), ["item", "ds"]]
         plans.assign(**columns).to_csv(self.folder / "promotions.csv", index=False)
 
-    def settings(self, **screen: object) -> Settings:
+    def settings(self, events: bool = False, **screen: object) -> Settings:
         trees = {"rows": 4000, "trees": 40, "leaves": 7, "min_rows_leaf": 10, "origins": 12, "bags": 1}
         return Settings.model_validate(
             {
@@ -52,7 +52,8 @@ class Shop:
                 "extract": {
                     "sales": {"source": "files", "path": "sales.csv"},
                     "promotions": {"source": "files", "path": "promotions.csv"},
-                },
+                }
+                | ({"events": {"source": "files", "path": "events.csv"}} if events else {}),
                 "screen": screen,
                 "panel": {"horizon": HORIZON, "unique_id": "{item}"},
                 "train": {"models": ["seasonal_mean", "lightgbm"], "lightgbm": trees},
@@ -105,7 +106,9 @@ def test_a_night_whose_plans_are_missing_is_told_and_learns_without(shop: Shop) 
     assert due(settings, night) == (
         True, "what is planned ahead has changed: promotions (quality rule horizon_coverage)",
     )  # fmt: skip
-    train(settings, night, Run("2"))
+    made = train(settings, night, Run("2"))
+    assert made["decision"] == "promoted"
+    assert made["reason"].startswith("champion 1 with the plans of now, fitted again at 5 folds: wrmsse ")
     mean, truth = published(settings, night), shop.truth(night)
     assert abs(mean.sum() / truth.sum() - 1) < 0.1  # 10 in place of 16.4 a day, -39 %, by a model that waits for plans
     got = np.abs(mean - truth).sum() / truth.sum()
@@ -113,6 +116,26 @@ def test_a_night_whose_plans_are_missing_is_told_and_learns_without(shop: Shop) 
         BACKTESTS, cutoff=pd.Timestamp(night), metric="wape", level="series", champion=True
     )
     assert scores["value"].mean() == pytest.approx(got, rel=0.25)
+
+
+def test_a_challenger_that_is_no_better_with_the_plans_of_now_does_not_take_over(shop: Shop) -> None:
+    settings = shop.settings()
+    settings = settings.model_copy(update={"train": settings.train.model_copy(update={"models": ("seasonal_mean",)})})
+    shop.write(CUTOFF, 60)
+    extract(settings, CUTOFF, Run("1"))
+    train(settings, CUTOFF, Run("1"))
+    night = CUTOFF + timedelta(days=1)
+    shop.write(night, 0)
+    extract(settings, night, Run("2"))
+    assert due(settings, night)[0]
+    made = train(settings, night, Run("2"))
+    assert made["accuracy"] < made["baseline"]  # no worse than naive, but the same as the champion
+    assert made["decision"] == "kept"
+    assert "failed: better than the champion (all)" in made["reason"]
+    rows = Warehouse(settings.warehouse).read(JUDGEMENTS, version=made["version"])
+    row = rows[rows["rule"] == "better than the champion"].iloc[0]
+    assert row["challenger"] == row["champion"]
+    assert row["periods"] == 84  # six folds of a horizon each
 
 
 def test_a_night_without_plans_can_be_stopped(shop: Shop) -> None:
@@ -159,6 +182,21 @@ def test_a_plan_that_moves_by_a_week_was_not_known_before(shop: Shop) -> None:
     before = lake.snapshot(night).digest
     extract(settings, night, Run("again"))
     assert lake.snapshot(night).digest == before
+
+
+def test_a_named_day_beyond_the_horizon_is_known_since_the_night_that_saw_it(shop: Shop) -> None:
+    """Models look 63 days further ahead than the horizon of 14 for named days."""
+    settings, days = shop.settings(events=True), [DAYS - 30, DAYS + 39, DAYS + 44]
+    events = pd.DataFrame({"ds": shop.days[days], "event": "Fair"})
+    for number, seen in ((0, 2), (1, 3)):
+        night = CUTOFF + timedelta(days=number)
+        shop.write(night, 60)
+        events[:seen].to_csv(shop.folder / "events.csv", index=False)
+        extract(settings, night, Run(str(number)))
+    panel = Lake(settings.lake).read_panel(night)
+    assert panel.events.cells[:, 2].tolist() == days
+    assert panel.events.since.tolist() == [0, 0, DAYS + 1]
+    assert panel.first(DAYS).events.cells[:, 2].tolist() == days[:2]
 
 
 def test_the_source_says_since_when(shop: Shop) -> None:

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from forecasting.data import totals
+from forecasting.data.events import Events
 from forecasting.data.panel import Panel
 from forecasting.errors import CutoffError, StoreError
 from forecasting.sections import LakeSettings
@@ -292,6 +293,11 @@ def same(one: Panel, other: Panel) -> None:
         assert list(left) == list(right)
         for name in left:
             np.testing.assert_array_equal(left[name], right[name])
+    assert (one.events is None) == (other.events is None)
+    if one.events is not None and other.events is not None:
+        assert (one.events.names, one.events.ahead) == (other.events.names, other.events.ahead)
+        np.testing.assert_array_equal(one.events.cells, other.events.cells)
+        np.testing.assert_array_equal(one.events.since, other.events.since)
 
 
 @pytest.mark.parametrize("frequency", ["D", "W-WED", "M"])
@@ -302,6 +308,9 @@ def test_a_panel_comes_back_whole(lake: Lake, frequency: str):
         past={"a/b: c.d": np.ones((1, 3), np.float32)},
         known={"price": np.arange(8, dtype=np.float32).reshape(2, 4).T[:2]},
     )
+    cells = np.array([[0, 0, 1], [0, 1, 3]], np.int32)
+    events = Events(("Fair", "Feast"), cells, np.zeros(2, np.int32), 4, since=np.array([0, 2], np.int32))
+    panel = replace(panel, events=events)
     place = lake.write_panel(panel)
     assert place.endswith(f"panels/cutoff={panel.cutoff}")
     same(lake.read_panel(panel.cutoff), panel)
