@@ -98,7 +98,7 @@ def build(panel: Panel, rows: Rows, steps: Rows, kinds: Kinds, alone: bool = Fal
         used, inverse = np.arange(len(panel.y)), rows
     part = panel.take(used) if len(used) < len(panel.y) else panel
     columns: dict[str, Vector] = {} if alone else {"horizon": steps.astype(np.float32)}
-    others = {} if alone else {name: values[inverse] for name, values in market.among_others(panel, used)}
+    others = {} if alone else {name: values[inverse] for name, values in market.among_others(panel, used, kinds.old)}
     own, scale = (_old if kinds.old else _own)(part, inverse, steps, kinds, others)
     columns |= own
     for name, known_values in kinds.words.items():
