@@ -53,7 +53,7 @@ def batches(
     """Training rows of one booster after the other, drawn by each of `randoms` in turn; all from the same cutoffs.
 
     Boosters of up to MANY rows are measured together, since most of the work is done once a series and cutoff (demo,
-    three boosters: 1.3 s instead of 3.2); larger ones when their turn comes, to hold one in memory at a time. Raises
+    three boosters: 0.9 CPU seconds instead of 2.1); larger ones when their turn comes, to hold one in memory at a time. Raises
     ModelError where nothing was sold in the rows of one.
     """
     first = drawn(randoms[0])
