@@ -53,8 +53,8 @@ def batches(
     """Training rows of one booster after the other, drawn by each of `randoms` in turn; all from the same cutoffs.
 
     Boosters of up to MANY rows are measured together, since most of the work is done once a series and cutoff (demo,
-    three boosters: 0.9 CPU seconds instead of 2.1); larger ones when their turn comes, to hold one in memory at a time. Raises
-    ModelError where nothing was sold in the rows of one.
+    three boosters: 0.9 CPU seconds instead of 2.1); larger ones when their turn comes, to hold one in memory at a time.
+    Raises ModelError where nothing was sold in the rows of one.
     """
     first = drawn(randoms[0])
     if sum(len(rows) for _, (rows, _) in first) > MANY:

@@ -1,8 +1,8 @@
 """How wide the bands of totals are beside those of their parts.
 
 A total's band is as wide as those of its parts together where all of them go up and down as one, and narrower where
-frequent demand does not. That does not hold where demand is rare: of 20 parts that each sell on 4 % of days every p95 is
-0, and that of their sum is not. So the property is asked of series that sell on nearly every day.
+frequent demand does not. That does not hold where demand is rare: of 20 parts that each sell on 4 % of days every p95
+is 0, and that of their sum is not. So the property is asked of series that sell on nearly every day.
 """
 
 from __future__ import annotations
