@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from forecasting.data.blocks import blocks, release
 from forecasting.data.hierarchy import Level, group
+from forecasting.data.observed import ENDED
 from forecasting.data.panel import Panel
 
 SMOOTH, ERRATIC, INTERMITTENT, LUMPY, NONE = "smooth", "erratic", "intermittent", "lumpy", "none"
@@ -55,15 +56,16 @@ def demand_class(panel: Panel) -> NDArray[np.object_]:
 def volume_class(panel: Panel) -> NDArray[np.object_]:
     """(n_series,) A, B or C: the largest series that make up 80 % of recent sales, the next 15 %, the rest.
 
-    Sales are money at the price of the day where prices are known, else units. The series that crosses a limit still
-    belongs above it; of equal series the first one in the panel does. Without any sale all are C.
+    Sales are money at the price of the day where prices are known, else units. What was not observed counts as the
+    observed periods do, but not on days of the week that were never observed, nor after the end. The series that
+    crosses a limit still belongs above it; of equal series the first one in the panel does. Without any sale all are C.
     """
     width = panel.frequency.recent
     periods = len(panel.periods)
     sales = np.nan_to_num(panel.y[:, -width:]).astype(np.float64)
     if "price" in panel.known:
         sales = sales * np.nan_to_num(panel.known["price"][:, max(0, periods - width) : periods])
-    total = sales.sum(axis=1)
+    total = sales.sum(axis=1) * _unseen(panel, width)
     order = np.argsort(-total, kind="stable")
     above = np.cumsum(total[order]) - total[order]  # sales of all larger series
     whole = max(float(total.sum()), 1e-12)
@@ -72,6 +74,25 @@ def volume_class(panel: Panel) -> NDArray[np.object_]:
     result = np.empty(len(total), dtype=object)
     result[order] = labels
     return result
+
+
+def _unseen(panel: Panel, width: int) -> NDArray[np.float64]:
+    """(n_series,) factor from the sales observed in the newest periods to those of all of them; 1 where all were."""
+    y = panel.y[:, -width:]
+    watched = np.isfinite(y)
+    if panel.absence is not None:
+        watched |= panel.absence[:, -width:] == ENDED
+    for row, _, start, stop in panel.ended - [0, 0, *2 * [panel.y.shape[1] - y.shape[1]]]:
+        watched[row, max(start, 0) : max(stop, 0)] = True
+    # A store that never opens on Sundays sells nothing there; without days or hours no place comes often enough to say.
+    frequency = panel.frequency
+    season = frequency.season if frequency.kind in ("D", "H") else 1
+    open_ = np.zeros(len(y))
+    for place in range(min(season, y.shape[1])):
+        here = watched[:, place::season]
+        open_ += np.where(here.any(axis=1), here.shape[1], 0)
+    factor: NDArray[np.float64] = open_ / np.maximum(watched.sum(axis=1), 1)
+    return factor
 
 
 def segments(panel: Panel) -> list[Level]:

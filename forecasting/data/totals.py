@@ -102,24 +102,38 @@ def _units(panel: Panel, found: list[Level]) -> list[Matrix]:
 
 
 def _filled(panel: Panel, found: list[Level], newest: int) -> list[Matrix]:
-    """Filled over the whole past, so that it does not matter how many of the newest periods are asked for."""
+    """The same however many of the newest periods are asked for: only as far back as a value may stand in is read."""
     season, periods = panel.frequency.season, panel.y.shape[1]
     oldest = max(1, panel.frequency.year // season)  # seasons; a value may replace missing ones for a year
-    sums, add = adder(found, min(newest, periods))
-    counts, count = adder(found, min(newest, periods))
-    for part, y in _read(panel.y):
-        for row, _, start, stop in panel.ended[slice(*np.searchsorted(panel.ended[:, 0], [part.start, part.stop]))]:
-            y[row - part.start, start:stop] = 0  # what has ended is no longer expected to sell as it did a year ago
+    newest = min(newest, periods)
+    start = max(0, periods - newest - oldest * season)
+    sums, add = adder(found, newest)
+    counts, count = adder(found, newest)
+    for part, y in _read(panel.y[:, start:]):
+        for row, _, first, stop in panel.ended[slice(*np.searchsorted(panel.ended[:, 0], [part.start, part.stop]))]:
+            # What has ended is no longer expected to sell as it did a year ago.
+            y[row - part.start, max(first - start, 0) : max(stop - start, 0)] = 0
         seen = np.isfinite(y)
-        age = np.zeros((len(y), periods), dtype=np.int16)  # of what stands in a cell, in seasons
-        for place in range(season, periods):
-            gap, before = ~seen[:, place], place - season
-            age[:, place] = np.where(gap, age[:, before] + 1, 0)
-            y[:, place] = np.where(gap & (age[:, place] <= oldest), y[:, before], y[:, place])
-        add(part, np.nan_to_num(y[:, -newest:], copy=False))
+        add(part, np.nan_to_num(_carried(y, seen, season, oldest)[:, -newest:], copy=False))
         count(part, seen[:, -newest:].astype(np.float64))
     both = zip(sums, counts, strict=True)
     return [np.where(seen > 0, total, np.nan).astype(np.float32) for total, seen in both]
+
+
+def _carried(y: Block, seen: NDArray[np.bool_], season: int, oldest: int) -> Block:
+    """What was not seen filled with the newest value at its place in the season, at most `oldest` seasons old."""
+    if seen.all():
+        return y
+    padding = ((0, 0), (-y.shape[1] % season, 0))
+    shape = (len(y), -1, season)
+    values = np.pad(y, padding, constant_values=np.nan).reshape(shape)
+    number = np.arange(values.shape[1], dtype=np.int32)[:, None]
+    last = np.where(np.pad(seen, padding).reshape(shape), number, np.int32(-1))
+    np.maximum.accumulate(last, axis=1, out=last)
+    found = np.take_along_axis(values, np.maximum(last, 0), axis=1)
+    found[(last < 0) | (number - last > oldest)] = np.nan
+    filled: Block = found.reshape(len(y), -1)[:, padding[1][0] :]
+    return filled
 
 
 def _means(values: Matrix, found: list[Level]) -> list[Matrix]:

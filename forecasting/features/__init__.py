@@ -21,6 +21,7 @@ from forecasting.features.history import Vector
 
 Rows = NDArray[np.intp]
 MAX_CATEGORIES = 300
+MOST = 0.8  # of the series, from which on those that are not asked for are measured too
 VERSION, OWN, REST, FAR = "#features", "#events", "#events_rest", "#events_far"  # of a vocabulary, beside attributes
 CURRENT = "3"  # the version of the features; 2: the scale of a day of rest is that of any day
 
@@ -104,9 +105,11 @@ def build(panel: Panel, rows: Rows, steps: Rows, kinds: Kinds, alone: bool = Fal
     alone: without what is measured on other series too, and without the horizon: for one period ahead.
     """
     used, inverse = np.unique(rows, return_inverse=True)
+    if len(used) >= MOST * len(panel.y):  # to copy the history of nearly all series takes longer than to measure all
+        used, inverse = np.arange(len(panel.y)), rows
     part = panel.take(used) if len(used) < len(panel.y) else panel
     columns: dict[str, Vector] = {} if alone else {"horizon": steps.astype(np.float32)}
-    others = {} if alone else {name: values[inverse] for name, values in market.among_others(panel, used)}
+    others = {} if alone else {name: values[inverse] for name, values in market.among_others(panel, used, kinds.old)}
     own, scale = (_old if kinds.old else _own)(part, inverse, steps, kinds, others)
     columns |= own
     for name, known_values in kinds.words.items():

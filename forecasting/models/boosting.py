@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -25,7 +25,7 @@ from forecasting.data.panel import Matrix
 from forecasting.errors import ArtifactError, ModelError
 from forecasting.features import Features
 from forecasting.features.groups import LEVEL, groups
-from forecasting.models.training_rows import Rows
+from forecasting.models.training_rows import MANY, Rows
 from forecasting.sections import LightgbmSettings
 from forecasting.settings import Settings
 
@@ -33,7 +33,7 @@ SPEC_FILE = "features.json"
 MULTIPLIED = ("tweedie", "poisson")  # objectives with a log link: the level goes in as an offset of the score
 LEAVES = 63
 STILL = 1e-9  # of a score, below which nothing has moved it
-MANY, BAGS = 200_000, 3  # rows, up to which so many boosters are averaged; with more, one is as good
+BAGS = 3  # boosters that are averaged, up to MANY rows; with more, one is as good
 SMALLEST_LEAF, LARGEST_LEAF = 20, 100  # rows; between them one row in 2,000
 log = logging.getLogger(__name__)
 
@@ -74,20 +74,21 @@ class Boosted:
             raise ModelError("LightGBM was asked for something before it was fitted.")
         return self._boosters
 
-    def train(self, sample: Callable[[np.random.Generator], Rows], **spec: object) -> None:
-        """Train `settings.bags` boosters, each on the rows that `sample` draws for it, one after the other.
+    def train(self, sample: Callable[[Sequence[np.random.Generator]], Iterator[Rows]], **spec: object) -> None:
+        """Train `settings.bags` boosters, each on the rows that `sample` gives for it, one after the other.
 
         What was given up for want of time (`train.lightgbm.seconds`) stands in `spec["gave_up"]`.
         """
         boosters: list[lgb.Booster] = []
         gave_up: list[str] = []
         ends, bags = _Ends(self.settings.seconds), self.settings.bags or BAGS
+        samples = sample([np.random.default_rng([self.seed, bag]) for bag in range(bags)])
         while len(boosters) < bags:
             bag = len(boosters)
             if bag and ends.over():
                 gave_up.append(f"{bags - bag} of {bags} boosters")
                 break
-            rows = sample(np.random.default_rng([self.seed, bag]))
+            rows = next(samples)
             bags = 1 if self.settings.bags is None and len(rows.target) > MANY else bags
             self.spec = {"names": list(rows.names), "categorical": list(rows.categorical), "rows": len(rows.target)}
             parameters = self.parameters(len(rows.target), bag)

@@ -6,7 +6,7 @@ instead of recursion: see docs/decisions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Self
 
 import numpy as np
@@ -17,7 +17,7 @@ from forecasting.data.panel import Panel
 from forecasting.models.base import Forecast
 from forecasting.models.boosting import Boosted
 from forecasting.models.coldstart import cold_start
-from forecasting.models.training_rows import Rows, draw, gather
+from forecasting.models.training_rows import Build, Drawn, Rows, batches, draw, gather
 from forecasting.settings import Settings
 
 BATCH = 400_000
@@ -33,27 +33,24 @@ class DirectLightgbm(Boosted):
         """Train on rows measured at past cutoffs. Raises ModelError where no past cutoff has a target."""
         words, origins = features.vocabulary(panel), self._origins(panel, horizon)
         kinds = features.Kinds.of(panel, words)
-        self.train(lambda random: self._rows(panel, horizon, origins, kinds, random), vocabulary=words, horizon=horizon)
+
+        def sample(randoms: Sequence[np.random.Generator]) -> Iterator[Rows]:
+            return batches(panel, lambda random: self._drawn(panel, horizon, origins, random), randoms, _builder(kinds))
+
+        self.train(sample, vocabulary=words, horizon=horizon)
         return self
 
     def sampled(self, panel: Panel, horizon: int) -> tuple[Rows, Rows]:
         """Rows whose targets lie before the newest whole horizon, and rows measured just before it; for tuning."""
         random, end = np.random.default_rng(self.seed), max(1, len(panel.periods) - horizon)
         kinds, known = features.Kinds.of(panel, features.vocabulary(panel)), panel.first(end)
-        learnt = self._rows(known, horizon, self._origins(known, horizon), kinds, random)
-        return learnt, self._rows(panel, horizon, [end], kinds, random)
+        origins, build = self._origins(known, horizon), _builder(kinds)
+        learnt = gather(known, [self._drawn(known, horizon, origins, random)], build)
+        return learnt[0], gather(panel, [self._drawn(panel, horizon, [end], random)], build)[0]
 
-    def _rows(
-        self,
-        panel: Panel,
-        horizon: int,
-        origins: Sequence[int],
-        kinds: features.Kinds,
-        random: np.random.Generator,
-    ) -> Rows:
+    def _drawn(self, panel: Panel, horizon: int, origins: Sequence[int], random: np.random.Generator) -> Drawn:
         quota = max(1, self.settings.rows // max(1, len(origins)))
-        drawn = [(origin, draw(panel, origin, horizon, quota, random)) for origin in origins]
-        return gather(panel, drawn, lambda known, rows, steps: features.build(known, rows, steps, kinds))
+        return [(origin, draw(panel, origin, horizon, quota, random)) for origin in origins]
 
     def predict(self, panel: Panel, horizon: int, rows: NDArray[np.intp] | None = None) -> Forecast:
         """Mean forecasts; series without any observation get those of similar series."""
@@ -81,6 +78,10 @@ class DirectLightgbm(Boosted):
             step = min(step, season)  # the newest weeks say most about the next ones
         found = list(range(newest, max(first, 1) - 1, -step))[: self.settings.origins]
         return [origin for origin in found if 0 < origin < periods]
+
+
+def _builder(kinds: features.Kinds) -> Build:
+    return lambda known, rows, steps: features.build(known, rows, steps, kinds)
 
 
 def _ahead(panel: Panel, rows: NDArray[np.intp], horizon: int, kinds: features.Kinds) -> features.Features:

@@ -21,7 +21,7 @@ from forecasting.data.panel import Matrix, Panel
 from forecasting.models.base import Forecast
 from forecasting.models.boosting import Boosted
 from forecasting.models.coldstart import cold_start
-from forecasting.models.training_rows import Pairs, Rows, draw, gather
+from forecasting.models.training_rows import Drawn, Pairs, batches, draw
 
 PERIODS = 400  # newest periods that each is once the next one
 MOST_PATHS, SERIES_A_PATH = 4, 10_000  # many series need fewer paths: what is wrong with one draw evens out
@@ -45,14 +45,16 @@ class Recursive(Boosted):
         origins = range(count - 1, first - 1, -1)
         quota = max(1, self.settings.rows // max(1, len(origins)))
 
-        def sample(random: np.random.Generator) -> Rows:
-            drawn = [(origin, draw(panel, origin, 1, quota, random)) for origin in origins]
-            return gather(
-                panel, drawn, lambda known, rows, steps: features.build(known, rows, steps, kinds, alone=True)
-            )
+        def drawn(random: np.random.Generator) -> Drawn:
+            return [(origin, draw(panel, origin, 1, quota, random)) for origin in origins]
+
+        def build(known: Panel, rows: NDArray[np.intp], steps: NDArray[np.intp]) -> features.Features:
+            return features.build(known, rows, steps, kinds, alone=True)
 
         paths = int(np.clip(SERIES_A_PATH * MOST_PATHS // max(1, len(panel.y)), 1, MOST_PATHS))
-        self.train(sample, vocabulary=words, horizon=horizon, paths=paths)
+        self.train(
+            lambda randoms: batches(panel, drawn, randoms, build), vocabulary=words, horizon=horizon, paths=paths
+        )
         newest = [(origin, draw(panel, origin, 1, quota, np.random.default_rng(self.seed))) for origin in origins[:7]]
         self.spec |= self._spread(panel, newest, kinds)
         return self

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecasting.data import segments
+from forecasting.data.observed import ENDED, OBSERVED
 from tests.panels import panel_of
 
 NAN = float("nan")
@@ -51,6 +52,23 @@ def test_volume_is_money_where_prices_are_known() -> None:
 def test_volume_is_of_the_newest_quarter() -> None:
     panel = panel_of([[100.0] * 10 + [0.0] * 91, [0.0] * 10 + [1.0] * 91])
     assert segments.volume_class(panel).tolist() == ["C", "A"]
+
+
+def test_a_series_that_was_not_observed_throughout_is_classed_by_its_rate() -> None:
+    # Of 28 days 11 units each are 308; a week of 10 is 70, beside which 308 make 81 %, but its rate 280, beside 52 %.
+    assert segments.volume_class(panel_of([[10.0] * 7 + [NAN] * 21, [11.0] * 28])).tolist() == ["A", "A"]
+    assert segments.volume_class(panel_of([[10.0] * 7 + [0.0] * 21, [11.0] * 28])).tolist() == ["B", "A"]
+
+
+def test_a_weekday_that_is_never_open_and_what_has_ended_sell_nothing() -> None:
+    days = 28
+    shut = panel_of([([6.0] * 6 + [NAN]) * 4, [6.0] * days])
+    np.testing.assert_array_equal(segments._unseen(shut, days), [1, 1])
+    half = panel_of([[6.0] * 14 + [NAN] * 14, [6.0] * days])
+    np.testing.assert_array_equal(segments._unseen(half, days), [2, 1])
+    ended = replace(half, absence=np.where(np.isfinite(half.y), OBSERVED, ENDED).astype(np.uint8))
+    np.testing.assert_array_equal(segments._unseen(ended, days), [1, 1])
+    np.testing.assert_array_equal(segments._unseen(replace(half, ended=np.array([[0, 13, 14, 28]])), days), [1, 1])
 
 
 def test_without_sales_all_are_small() -> None:
