@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -76,7 +77,7 @@ class Calibration:
         factor, inner = own_factors(scores)
         scores = scores.over(inner)
         tables = Tables.of(scores)
-        own, share = _own(scores.over(factor[scores.series] / inner[scores.series, scores.fold]), tables)
+        own, share = _own(scores, tables, factor, inner)
         sums = Sums.of(scores, inner, windows, TOGETHER / window(folds[0][0].frequency) if folds else 0.0)
         trust = np.concatenate([scores.trust, scores.trust_of_kind]).astype(np.float32)
         return cls(tables, sums, scores.ids, factor.astype(np.float32), trust, own, share, *_cells(folds, scores.folds))
@@ -91,18 +92,23 @@ class Calibration:
         """(n_series, n_steps, len(at)) for mean forecasts of the panel's series (or of `rows` of them)."""
         result: Matrix = np.empty((*mean.shape, len(at)), dtype=np.float32)
         weights = pooling.levels(at)
-        group = self.tables.by_bucket(mean.shape[1], panel.frequency, weights)
-        places, kept = self._places(panel), self.cells.kept(at)
         for part in blocks(len(mean)):
             chosen = np.arange(part.start, part.stop) if rows is None else rows[part]
             traits = Traits.of(panel, chosen)
-            own = self._series(places[chosen], traits, weights)
-            past = drawn(panel, chosen, traits, traits.level, 1, at)
-            erratic = np.flatnonzero(traits.erratic) if self.weight else np.zeros(0, dtype=np.intp)
-            ratios = self.cells.block(variation(panel, chosen[erratic]), mean[part][erratic], kept)
-            result[part] = self._block(traits, matrix(mean[part]), group, own, (past, ratios, np.asarray(at)))
+            own = self._series(self._places(panel, chosen), traits, weights)
+            result[part] = self._periods(panel, chosen, mean[part], traits, own, at)
             release(panel.y)
         return result
+
+    def _periods(
+        self, panel: Panel, rows: NDArray[np.intp], mean: Matrix, traits: Traits, own: Own, at: Sequence[float]
+    ) -> Numbers:
+        """(len(rows), n_steps, len(at)) quantiles of single periods."""
+        group = self.tables.by_bucket(mean.shape[1], panel.frequency, pooling.levels(at))
+        past = drawn(panel, rows, traits, traits.level, 1, at)
+        erratic = np.flatnonzero(traits.erratic) if self.weight else np.zeros(0, dtype=np.intp)
+        ratios = self.cells.block(variation(panel, rows[erratic]), mean[erratic], self.cells.kept(at))
+        return self._block(traits, matrix(mean), group, own, (past, ratios, np.asarray(at)))
 
     def _block(
         self, traits: Traits, mean: Numbers, group: tuple[Numbers, Numbers], series_: Own, others: Others
@@ -145,11 +151,13 @@ class Calibration:
         if after + max(lengths) > mean.shape[1]:
             raise ValueError(f"a sum to period {after + max(lengths)} of a forecast of {mean.shape[1]}")
         weights, ahead = pooling.levels(at), matrix(mean[:, : after + max(lengths)])
-        traits, place = Traits.of(panel, rows), self._places(panel)[rows]
-        _, _, factor, trust = self._series(place, traits, weights)
+        traits, place = Traits.of(panel, rows), self._places(panel, rows)
+        own = self._series(place, traits, weights)
+        _, _, factor, trust = own
         centre, means = traits.centre(ahead, trust)[:, after:], ahead[:, after:]
         found = np.maximum(self.sums.quantiles(traits, centre, factor, place, weights), 0.0)
-        single = self.quantiles(panel, mean[:, : after + max(lengths)], rows, at)[:, after:].astype(np.float64)
+        single = self._periods(panel, rows, mean[:, : after + max(lengths)], traits, own, at)[:, after:]
+        single = single.astype(np.float32).astype(np.float64)  # as `quantiles` gives them
         found[:, 0] = single[:, 0]
         # A sum is at least any part of it, and so are its quantiles.
         found = np.maximum.accumulate(np.maximum(traits.rounded(found), single), axis=1)
@@ -162,9 +170,14 @@ class Calibration:
         found = around(found, np.cumsum(means, axis=1)[:, wanted], np.asarray(at))
         return np.where(ended(means)[..., None], 0.0, found)
 
-    def _places(self, panel: Panel) -> NDArray[np.intp]:
-        """(n_series,) place of each series of the panel among `ids`, -1 for one that is new."""
-        return pd.Index(self.ids).get_indexer(pd.Index(panel.unique_ids.astype(str)))
+    @cached_property
+    def _index(self) -> pd.Index[str]:
+        return pd.Index(self.ids)  # made once: quantiles are asked for block by block
+
+    def _places(self, panel: Panel, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        """(len(rows),) place of these series of the panel among `ids`, -1 for one that is new."""
+        names = panel.series["unique_id"].iloc[rows].to_numpy(dtype=object)
+        return self._index.get_indexer(pd.Index(names.astype(str)))
 
     def _series(self, place: NDArray[np.intp], traits: Traits, weights: Numbers) -> Own:
         """Own quantiles (n, BINS, n_levels), their weight (n, BINS), the factor on the spread and the trust, (n,)."""
@@ -227,11 +240,19 @@ def _cells(folds: Sequence[Fold], seen: Sequence[Seen]) -> tuple[RatioCells, flo
     return RatioCells.fit(parts), CELLS * count**2 / (count**2 + ERRORS**2)
 
 
-def _own(scores: Scores, tables: Tables) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Quantiles of each series' own scores, at no distance in particular, and their weights."""
+def _own(
+    scores: Scores, tables: Tables, factor: Numbers, inner: Numbers
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Quantiles of each series' own scores, at no distance in particular, and their weights.
+
+    factor: (n_series,) on the spread; inner: (n_series, n_folds) those that the scores are already beside.
+    """
     live = np.asarray(scores.kind != COLD)
-    beside = tables.distance[scores.kind, scores.bin, scores.bucket]
-    values = scores.jittered / np.maximum(beside, 1e-9)
+    beside = factor[scores.series]
+    beside /= inner[scores.series, scores.fold]
+    values = scores.jittered / beside
+    del beside
+    values /= np.maximum(tables.distance[scores.kind, scores.bin, scores.bucket], 1e-9)
     order = np.flatnonzero(live)[np.argsort(values[live])]
     found, sizes = pooling.quantiles(
         values[order], scores.series[order] * BINS + scores.bin[order], len(scores.ids) * BINS

@@ -27,6 +27,7 @@ from forecasting.models.traits import window
 
 Quantiles = Callable[[NDArray[np.intp]], Matrix]  # of series by their places
 SPREAD = 20_000  # series whose sums are spread at once
+KEPT = 100_000  # series up to which the quantiles of sums are kept until they are given (M5: 4 MB), not made again
 PARTS = 4  # lengths of the sums: a quarter, half, three quarters of the horizon, and the whole
 
 
@@ -91,10 +92,14 @@ class Calibrations:
         """
 
         def quantiles(rows: NDArray[np.intp]) -> Matrix:
+            if kept is not None and bounds:
+                return kept[rows]
             return self._summed(SERIES, panel, mean[rows], rows, at)
 
-        found = list(self._levels(panel, mean))
-        bounds = self._bounds([level for level, _, _ in found], len(mean), quantiles)
+        found, bounds = list(self._levels(panel, mean)), dict[str, Matrix]()
+        shape = (len(mean), len(self._fitting(mean)), len(at))
+        kept = np.empty(shape, dtype=np.float32) if len(mean) <= KEPT else None
+        bounds = self._bounds([level for level, _, _ in found], len(mean), quantiles, kept)
         for level, part, total in found:
             if level.name != SERIES:
                 own = self._summed(level.name, part, total, np.arange(len(total)), at)
@@ -106,14 +111,21 @@ class Calibrations:
             own_level = Level(SERIES, rows, level.labels[some])
             yield Spread(own_level, _sums(total[some], self._fitting(mean)), quantiles(rows))
 
-    def _bounds(self, found: Sequence[Level], count: int, quantiles: Quantiles) -> dict[str, Matrix]:
-        """Of each level, by name, the largest quantiles of the series of each group; none for models of releases."""
+    def _bounds(
+        self, found: Sequence[Level], count: int, quantiles: Quantiles, kept: Matrix | None = None
+    ) -> dict[str, Matrix]:
+        """Of each level, by name, the largest quantiles of the series of each group; none for models of releases.
+
+        kept: what the quantiles of all series are written to.
+        """
         if any(isinstance(one, RatioCells) for one in self.days.values()):
             return {}
         bounds: dict[str, Matrix] = {}
         for some in blocks(count):
             rows = np.arange(some.start, some.stop)
             values = quantiles(rows)
+            if kept is not None:
+                kept[some] = values
             for level in found:
                 if level.name != SERIES:
                     shape = (len(level.labels), *values.shape[1:])

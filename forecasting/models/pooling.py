@@ -13,6 +13,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from forecasting.data.blocks import blocks
+
 Numbers = NDArray[np.float64]
 Codes = NDArray[np.integer]
 # Levels that are kept, those between are interpolated; the M5 competition's and usual service levels are among them.
@@ -39,14 +41,16 @@ def quantiles(scores: Numbers, codes: Codes, count: int) -> tuple[Numbers, NDArr
         return np.zeros((count, len(GRID))), sizes
     order = np.argsort(codes.astype(np.int16 if count < 2**15 else np.int32), kind="stable")
     ordered, ends = scores[order], np.cumsum(sizes)
-    place = np.clip(np.asarray(GRID) * (sizes[:, None] + 1) - 1, 0, np.maximum(sizes[:, None] - 1, 0))
-    low = np.floor(place).astype(np.int64)
-    first = (ends - sizes)[:, None]
-    last = len(ordered) - 1
-    below = ordered[np.minimum(first + low, last)]
-    above = ordered[np.minimum(first + np.minimum(low + 1, np.maximum(sizes[:, None] - 1, 0)), last)]
-    found: Numbers = below + (place - low) * (above - below)
-    return np.where(sizes[:, None] > 0, found, 0.0), sizes
+    del order
+    found, last = np.zeros((count, len(GRID))), len(ordered) - 1
+    for part in blocks(count):
+        size = sizes[part, None]
+        place = np.clip(np.asarray(GRID) * (size + 1) - 1, 0, np.maximum(size - 1, 0))
+        low, first = np.floor(place).astype(np.int64), (ends[part] - sizes[part])[:, None]
+        below = ordered[np.minimum(first + low, last)]
+        above = ordered[np.minimum(first + np.minimum(low + 1, np.maximum(size - 1, 0)), last)]
+        found[part] = np.where(size > 0, below + (place - low) * (above - below), 0.0)
+    return found, sizes
 
 
 def pooled(scores: Numbers, nested: Sequence[tuple[Codes, NDArray[np.intp]]], prior: Numbers) -> Numbers:

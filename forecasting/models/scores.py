@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -60,11 +60,11 @@ class Scores:
     folds: tuple[Seen, ...]
     trust: Numbers
     trust_of_kind: Numbers
-    series: NDArray[np.intp]
-    fold: NDArray[np.intp]
-    bucket: NDArray[np.intp]
-    bin: NDArray[np.intp]
-    kind: NDArray[np.intp]
+    series: NDArray[np.int32]
+    fold: NDArray[np.int16]
+    bucket: NDArray[np.int8]
+    bin: NDArray[np.int8]
+    kind: NDArray[np.int8]
     plain: Numbers
     jittered: Numbers
 
@@ -77,9 +77,9 @@ class Scores:
         series = [codes[starts[k] : starts[k + 1]] for k in range(len(folds))]
         begun = [_begun(fold, series[k], number=k) for k, fold in enumerate(folds)]
         trust, kinds = trusted(begun, len(ids))
-        seen = [one.about(trust) for one in begun]
-        parts = [_rows(one, k, folds[k][0].frequency) for k, one in enumerate(seen)]
-        columns = (np.concatenate(column) for column in zip(*parts, strict=True))
+        begun.reverse()
+        seen = [begun.pop().about(trust) for _ in folds]
+        columns = joined(_rows(one, k, folds[k][0].frequency) for k, one in enumerate(seen))
         found = cls(np.asarray(ids, dtype=str), tuple(seen), trust, kinds, *columns)
         return replace(found, plain=pooling.tamed(found.plain, found.kind > YOUNG))
 
@@ -136,10 +136,19 @@ def _rows(one: Seen, number: int, frequency: Frequency) -> tuple[NDArray[Any], .
     # in one period of ten was a unit and more (spare_raf: pinball 0.6245, with zeros kept at zero 0.6200).
     jitter = np.where(one.y[row, step] > 0, jitter, np.minimum(jitter, 0.0))
     return (
-        one.series[row], np.full(len(row), number), buckets(one.y.shape[1], frequency)[step],
-        one.traits.relative(one.mean)[row, step].astype(np.intp), one.traits.kind[row].astype(np.intp),
+        one.series[row].astype(np.int32), np.full(len(row), number, dtype=np.int16),
+        buckets(one.y.shape[1], frequency)[step].astype(np.int8),
+        one.traits.relative(one.mean).astype(np.int8)[row, step], one.traits.kind.astype(np.int8)[row],
         error / spread, (error + jitter) / spread,
     )  # fmt: skip
+
+
+def joined(parts: Iterable[tuple[NDArray[Any], ...]]) -> Iterator[NDArray[Any]]:
+    """Each column of all parts, which are given back as soon as they are read: there may be millions of rows."""
+    columns = [list(column) for column in zip(*parts, strict=True)]
+    del parts
+    while columns:
+        yield np.concatenate(columns.pop(0))
 
 
 def buckets(steps: int, frequency: Frequency) -> NDArray[np.intp]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from forecasting.models import pooling
 from forecasting.models.pooling import GRID, SPREAD, Numbers
-from forecasting.models.scores import WIDE, Scores, Seen, exponential, nested
+from forecasting.models.scores import WIDE, Scores, Seen, exponential, joined, nested
 from forecasting.models.traits import COLD, KINDS, LOW, NONE, YOUNG, Traits
 
 ENOUGH = 0.75  # share of a window's periods that must have been observed
@@ -33,9 +33,9 @@ class Rows:
     its periods that no window before it has.
     """
 
-    series: NDArray[np.intp]
-    fold: NDArray[np.intp]
-    kind: NDArray[np.intp]
+    series: NDArray[np.int32]
+    fold: NDArray[np.int16]
+    kind: NDArray[np.int8]
     plain: Numbers
     jittered: Numbers
     full: NDArray[np.bool_]
@@ -49,8 +49,10 @@ class Rows:
             part
             for number, one in enumerate(scores.folds)
             for part in _windows(one, number, inner[one.series, number], nothing, length)
-        ]
-        found = cls(*(np.concatenate(column) for column in zip(*parts, strict=True)) if parts else _no_rows())
+        ] or [_no_rows()]
+        columns = joined(parts)
+        del parts
+        found = cls(*columns)
         return replace(found, plain=pooling.tamed(found.plain, found.kind > YOUNG))
 
 
@@ -183,7 +185,8 @@ def _windows(
         jitter = fold.offset[rows, start] * fold.traits.unit[rows]
         full = _full(fold.traits, mean[:, None], known[:, None])[rows, 0]
         yield (
-            fold.series[rows], np.full(len(rows), number), fold.traits.kind[rows].astype(np.intp),
+            fold.series[rows].astype(np.int32), np.full(len(rows), number, dtype=np.int16),
+            fold.traits.kind[rows].astype(np.int8),
             error / spread, (error + jitter) / spread, full, np.full(len(rows), start == 0),
             np.full(len(rows), stride / length if start else 1.0),
         )  # fmt: skip
