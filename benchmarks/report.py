@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from benchmarks import duel, others, results
+from benchmarks import duel, others, results, simulated
 from benchmarks.hierarchy import NAMES
 from benchmarks.tables import number, table
 
@@ -27,8 +27,8 @@ official weights and scales; at the others the official rule on the data up to t
 
 def write() -> None:
     """Render every part that has results."""
-    parts = [HEAD, duel.summary(), _m5(results.load("m5")), *others.sections(), _inventory(results.load("inventory"))]
-    parts += [_page(results.load("page")), _cluster(results.load("cluster"))]
+    parts = [HEAD, duel.summary(), _m5(results.load("m5")), *others.sections(), *simulated.sections()]
+    parts += [_inventory(results.load("inventory")), _page(results.load("page")), _cluster(results.load("cluster"))]
     PLACE.write_text("\n".join(part for part in parts if part), encoding="utf-8")
     print(f"Wrote {PLACE.name}")
 
