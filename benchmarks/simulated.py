@@ -50,8 +50,8 @@ def _chain(runs: Runs) -> str:
         "`python -m benchmarks chain`: 300 stores by day, closed on Sundays and movable holidays, a promotion every "
         "other week, some closed for half a year; 42 days ahead. `ours.items`: the stores are mapped as items, "
         "`ours.stores`: as stores. `_masked`: closed days are filled for the peer and 0 ahead. `wape_open`: stores "
-        "open at the cutoff; `wape_least`: of the true expectation there. `bias_weekday`, `bias_promotion`: the largest of "
-        "any window, against the truth. The others are means over the seeds and cutoffs that a row names.\n"
+        "open at the cutoff; `wape_least`: of the true expectation there. `bias_weekday`, `bias_promotion`: the "
+        "largest of any window, against the truth. The others are means over the seeds and cutoffs that a row names.\n"
     )
     head = ["competitor", *MEANS, *LARGEST, "peak", "runs", "seed and cutoff"]
     return f"## A chain of stores, made up\n\n{text}\n{table(head, sorted(rows, key=lambda row: row[1]))}"
