@@ -16,11 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.models import pooling
-from forecasting.models.pooling import GRID, SPREAD, Numbers
+from forecasting.models.pooling import GRID, Numbers
 from forecasting.models.scores import WIDE, Scores, Seen, exponential, joined, nested
 from forecasting.models.traits import COLD, KINDS, LOW, NONE, YOUNG, Traits
 
 ENOUGH = 0.75  # share of a window's periods that must have been observed
+# Variance of a sum's score where no sum is known. Single series of made-up shops by week, 28 weeks, within p05..p95:
+# 0.87 with the 1.3 of single periods, 0.90 with this.
+UNKNOWN = 1.7
 WINDOWS = 18.0  # k: windows of its own that weigh as much as those of like series, for the spread of a series' sums
 EMPTY, FULL = 0, 1  # windows whose forecast is next to nothing, and the others
 
@@ -83,7 +86,7 @@ class Sums:
             rows = Rows.of(scores, inner, nothing, length)
             full = rows.full & (rows.kind != COLD)
             squared = pooling.means(
-                rows.plain[full] ** 2, nested(rows.kind[full], None, 1), SPREAD * (1 + together * (length - 1))
+                rows.plain[full] ** 2, nested(rows.kind[full], None, 1), UNKNOWN * (1 + together * (length - 1))
             )
             mine = np.ones(len(rows.kind))
             if length > 1:
