@@ -13,7 +13,7 @@ quantiles are rounded to whole units. So P(y < q) <= p <= P(y <= q) where the sc
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
 
@@ -68,10 +68,13 @@ class Calibration:
     weight: float
 
     @classmethod
-    def fit(cls, folds: Sequence[Fold], windows: Sequence[int] = ()) -> Self:
+    def fit(cls, folds: Sequence[Fold], windows: Sequence[int] = (), groups: bool = False) -> Self:
         """Learn from (panel at the cutoff, actuals, mean forecasts) of each fold, matrices (n_series, n_steps).
 
         windows: lengths of sums over the first periods that are calibrated too. Not observed (NaN) counts for nothing.
+        groups: the series are groups of series, which are wrong together: n folds show n errors of what they share,
+        so that this part of the next fold's errors has 1 + 1 / n times its variance. M5's stores at 2016-04-24: 0.84
+        of the actuals within p05..p95 without it.
         """
         scores = Scores.of(folds)
         factor, inner = own_factors(scores)
@@ -80,11 +83,9 @@ class Calibration:
         own, share = _own(scores, tables, factor, inner)
         sums = Sums.of(scores, inner, windows, TOGETHER / window(folds[0][0].frequency) if folds else 0.0)
         trust = np.concatenate([scores.trust, scores.trust_of_kind]).astype(np.float32)
+        if groups:
+            factor *= (1 + scores.shared() / len(folds)) ** 0.5
         return cls(tables, sums, scores.ids, factor.astype(np.float32), trust, own, share, *_cells(folds, scores.folds))
-
-    def widened(self, by: float) -> Self:
-        """The same with the spread of every series multiplied."""
-        return replace(self, factor=(self.factor * by).astype(np.float32))
 
     def quantiles(
         self, panel: Panel, mean: Matrix, rows: NDArray[np.intp] | None = None, at: Sequence[float] = QUANTILES

@@ -24,6 +24,7 @@ DISTANCES = 3
 WIDE = 9.0  # squared score beside the mean of its group that counts at most: one error does not make a series wild
 FACTOR = 60.0  # k: errors of its own that weigh as much as "like the others" for the factor on a series' spread
 SLOPE, OWN_SLOPE = 2.0, 5.0  # k of a kind's and of a series' trust, in squared scores of forecast less level
+ALIKE = 10.0  # k: series that weigh as much as "all errors of a fold are the same"
 GOLDEN = (5**0.5 - 1) / 2
 
 
@@ -87,6 +88,18 @@ class Scores:
         """With the spread of each row, (n_rows,), or of each series and fold, multiplied by factors."""
         mine: Numbers = factors[self.series, self.fold] if factors.ndim == 2 else factors
         return replace(self, plain=self.plain / mine, jittered=self.jittered / mine)
+
+    def shared(self) -> float:
+        """Part of the mean squared score that all scores of a fold have in common, 0 to 1: of few series, nearly all."""
+        used = self.kind != COLD
+        fold, values = self.fold[used], self.plain[used]
+        count = np.maximum(np.bincount(fold, minlength=len(self.folds)), 1)
+        mean = np.bincount(fold, weights=values, minlength=len(self.folds)) / count
+        squared = float((values**2).mean()) if len(values) else 0.0
+        # The mean of independent scores is not 0 either.
+        own = (mean**2 - squared / count).mean() if len(mean) else 0.0
+        seen = float(np.clip(own / squared, 0.0, 1.0)) if squared > 0 else 1.0
+        return (len(self.ids) * seen + ALIKE) / (len(self.ids) + ALIKE)
 
 
 def _begun(fold: Fold, series: NDArray[np.intp], number: int) -> Seen:
