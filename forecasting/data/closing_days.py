@@ -62,13 +62,16 @@ class _Days:
         return np.asarray(sold | (~shut & (self.trading >= MANY) & (self.closed < COMMON * self.trading)))
 
 
-def calendar(closures: Closures, y: Matrix, grid: Grid, events: pd.DataFrame) -> Calendar:
+def calendar(
+    closures: Closures, y: Matrix, grid: Grid, events: pd.DataFrame, since: NDArray[np.int32] | None = None
+) -> Calendar:
     """(n_series | 1, n_periods + horizon): 1 where a day is expected to be closed. One row where all have the same.
 
-    y: (n_series, n_periods) demand. events: rows of ds and event, may be empty.
+    y: (n_series, n_periods) demand. events: rows of ds and event, may be empty. since: count of known periods from
+    which on each row is known; a day's event counts where every cutoff that forecasts the day knows it.
     """
     days = grid.periods.append(grid.frequency.range(grid.periods[-1], grid.horizon + 1)[1:])
-    names = _names(events, grid)
+    names = _names(events, grid, since)
     keys = [tuple(_keys(day, names.get(column, ()))) for column, day in enumerate(pd.DatetimeIndex(days).date)]
     counts = _Days.of(_parts(closures, y), len(grid.periods))
     found = np.concatenate([_expected(part, counts, keys, grid.horizon) for part in _parts(closures, y)])
@@ -162,11 +165,14 @@ def _easter(year: int, kind: int) -> int:
     return int(easter(year, kind).toordinal())
 
 
-def _names(events: pd.DataFrame, grid: Grid) -> dict[int, tuple[str, ...]]:
+def _names(events: pd.DataFrame, grid: Grid, since: NDArray[np.int32] | None) -> dict[int, tuple[str, ...]]:
     """Events by column."""
     if not len(events):
         return {}
     columns = grid.columns(events["ds"])
+    if since is not None:
+        known = since <= np.where(columns < len(grid.periods), np.maximum(columns - grid.horizon, 0), len(grid.periods))
+        events, columns = events[known], columns[known]
     found: dict[int, tuple[str, ...]] = {}
     for column, name in sorted(zip(columns.tolist(), events["event"].astype("str"), strict=True)):
         found[column] = (*found.get(column, ()), name)

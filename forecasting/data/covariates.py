@@ -114,6 +114,18 @@ def events(rows: pd.DataFrame, settings: Settings, grid: Grid, since: NDArray[np
     return Events(tuple(str(one) for one in names), found[:, :3], calendars, ahead, late)
 
 
+def spelled(rows: pd.DataFrame) -> pd.Series:
+    """Name of each event, in the spelling of its first day: a calendar kept by hand has capitals and blanks at will."""
+    found = rows["event"].astype("str")
+    name = pd.Index(found.unique())
+    same = name.str.split().str.join(" ").str.casefold()
+    if same.is_unique:
+        return found
+    first = pd.DataFrame({"same": same.take(name.get_indexer(found)), "ds": rows["ds"].to_numpy(), "name": found})
+    kept = first.sort_values(["ds", "name"]).drop_duplicates("same").set_index("same")["name"]
+    return first["same"].map(kept)
+
+
 def _earliest(cells: NDArray[np.int32]) -> NDArray[np.int32]:
     """Distinct names and periods, rising, each since its first row was known."""
     rising = np.unique(cells, axis=0)
