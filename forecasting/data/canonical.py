@@ -62,7 +62,8 @@ def promotions(raw: pd.DataFrame, last: pd.Timestamp) -> pd.DataFrame:
     dated["ds"] = start.loc[index].to_numpy() + pd.to_timedelta(after, unit="D")
     dated = _largest(dated, start, end)
     unread = frame[start.isna() | end.isna()].drop(columns=["start", "end"])
-    unread = unread.assign(ds=[_unread(*frame.loc[row, ["start", "end"]]) for row in unread.index])
+    dates = frame.loc[unread.index, ["start", "end"]].astype(object).where(frame[["start", "end"]].notna(), None)
+    unread = unread.assign(ds=[_unread(first, last) for first, last in dates.itertuples(index=False)])
     swapped = end < start
     if swapped.any():  # their two dates are what screening finds unreadable
         texts = [
@@ -77,7 +78,7 @@ def promotions(raw: pd.DataFrame, last: pd.Timestamp) -> pd.DataFrame:
 
 def _unread(start: object, end: object) -> str:
     """The dates of a promotion without a day, as the reason in quarantine shows them."""
-    first, last = ("nothing" if pd.isna(value) else str(value).strip()[:10] for value in (start, end))
+    first, last = ("nothing" if value is None else str(value).strip()[:10] for value in (start, end))
     return f"from {first} to {last}" + ("; an open end is 9999-12-31" if last == "nothing" else "")
 
 

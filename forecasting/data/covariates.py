@@ -161,13 +161,15 @@ def _keys(rows: pd.DataFrame, settings: Settings, grid: Grid) -> list[tuple[Posi
     for column, attribute in by.items():
         if attribute is None or column not in rows or not (rows[column].astype("str") != "").any():
             continue
-        labels = pd.Index(grid.series[attribute].astype("str").unique())
-        values = rows[column].astype("str")
-        strange = sorted(set(values) - {"", *labels})
+        values, own = rows[column].astype("str"), grid.series[attribute].astype("str")
+        if own[own != ""].str.casefold().nunique() == own[own != ""].nunique():  # capitals are no other shop or region
+            values, own = values.str.casefold(), own.str.casefold()
+        labels = pd.Index(own.unique())
+        strange = sorted(set(rows.loc[~values.isin(["", *labels]), column].astype("str")))
         if strange:
             log.warning("events: no series has %s %s: these rows hold for nobody", attribute, some(strange))
         codes = np.where(values == "", ALL, labels.get_indexer(values))
-        found.append((codes.astype(np.intp), labels.get_indexer(grid.series[attribute].astype("str"))))
+        found.append((codes.astype(np.intp), labels.get_indexer(own)))
     return found
 
 

@@ -225,7 +225,8 @@ def _local(values: pd.Series, zone: ZoneInfo) -> pd.Series:
     Texts too, unless the zone is UTC: then nobody has said which zone is that of the business days.
     """
     if isinstance(values.dtype, pd.DatetimeTZDtype):
-        return values.dt.tz_convert(zone).dt.tz_localize(None)
+        local: pd.Series = values.dt.tz_convert(zone).dt.tz_localize(None)
+        return local
     if zone.key == "UTC" or not isinstance(values.dtype, pd.StringDtype | pd.CategoricalDtype | np.dtypes.ObjectDType):
         return values
     codes, unique = pd.factorize(values)
@@ -235,8 +236,8 @@ def _local(values: pd.Series, zone: ZoneInfo) -> pd.Series:
         return values
     found = pd.to_datetime(moments.astype("str").str.strip(), format="ISO8601", errors="coerce", utc=True).dropna()
     texts[found.index] = found.dt.tz_convert(zone).dt.strftime("%Y-%m-%dT%H:%M:%S").to_numpy()
-    local = np.append(texts.to_numpy(dtype=object), None)[codes]
-    return pd.Series(local, index=values.index, dtype=object if values.dtype == object else "str")
+    read = np.array([*texts, None], dtype=object)[codes]
+    return pd.Series(read, index=values.index, dtype=object if values.dtype == object else "str")
 
 
 def days_of(values: pd.Series) -> pd.Series:
