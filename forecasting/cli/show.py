@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fnmatch
 from argparse import Namespace
 from datetime import date
 from typing import Any
 
 from forecasting import settings as configuration
 from forecasting.cli.report import records, result, table
+from forecasting.data.names import matching
 from forecasting.data.tables import ALERTS, HEALTH, RUNS
 from forecasting.settings import Settings
 from forecasting.stores.warehouse import Warehouse
@@ -89,4 +89,4 @@ def _champion_line(facts: dict[str, Any]) -> str:
 def _matching(warehouse: Warehouse, pattern: str | None) -> list[str]:
     """Names of the newest vintage's series that fit the pattern; all without one."""
     names = warehouse.latest(["unique_id"], horizon=1)["unique_id"].astype(str).unique()
-    return [name for name in names if pattern is None or fnmatch.fnmatchcase(name, pattern)]
+    return list(names if pattern is None else names[matching(names, (pattern,))])

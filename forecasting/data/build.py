@@ -45,16 +45,17 @@ def build_panel(
     periods = _periods(pairs.first, frequency, last, settings.panel.history)
     grid = Grid.of(series, periods, frequency, settings.panel.horizon)
     y, absence, closures = demand(tables, settings, grid, scratch)
-    events = None
+    events, named, since = None, whole(tables, "events"), vintages.of_events(tables, grid)
     if "events" in tables:
-        events = covariates.events(whole(tables, "events"), settings, grid, vintages.of_events(tables, grid))
+        named = named.assign(event=covariates.spelled(named)) if len(named) else named
+        events = covariates.events(named, settings, grid, since)
     ahead, past = covariates.build(tables, settings, grid, scratch, events)
     if settings.panel.closed == "auto" and frequency.code == "D":
-        calendar = closing_days.calendar(closures, y, grid, whole(tables, "events"))
+        calendar = closing_days.calendar(closures, y, grid, named, since)
         ahead.setdefault(closing_days.NAME, cast("Matrix", calendar))  # a signal of that name is the user's own
     panel = Panel(y, periods, series, frequency, snapshot, ahead, past, settings.panel.levels)
-    since, zero = vintages.of_panel(tables, settings, grid, ahead)
-    panel = replace(panel, ended=closures.ended, events=events, absence=absence, since=since, zero=zero)
+    later, zero = vintages.of_panel(tables, settings, grid, ahead)
+    panel = replace(panel, ended=closures.ended, events=events, absence=absence, since=later, zero=zero)
     return replace(panel, totals=totals.compute(panel))
 
 

@@ -60,16 +60,44 @@ def promotions(raw: pd.DataFrame, last: pd.Timestamp) -> pd.DataFrame:
     after = np.arange(len(index)) - np.repeat((length.cumsum() - length).to_numpy(), length.to_numpy())
     dated = frame.drop(columns=["start", "end"]).loc[index]
     dated["ds"] = start.loc[index].to_numpy() + pd.to_timedelta(after, unit="D")
-    unread = frame[start.isna() | end.isna()].drop(columns=["start", "end"]).assign(ds=None)
+    dated = _largest(dated, start, end)
+    unread = frame[start.isna() | end.isna()].drop(columns=["start", "end"])
+    dates = frame.loc[unread.index, ["start", "end"]].astype(object).where(frame[["start", "end"]].notna(), None)
+    unread = unread.assign(ds=[_unread(first, last) for first, last in dates.itertuples(index=False)])
     swapped = end < start
     if swapped.any():  # their two dates are what screening finds unreadable
         texts = [
             f"from {first:%Y-%m-%d} to {last:%Y-%m-%d}"
             for first, last in zip(start[swapped], end[swapped], strict=True)
         ]
-        wrong = frame[swapped].drop(columns=["start", "end"]).assign(ds=texts)
-        dated, unread = dated.astype({"ds": object}), pd.concat([unread, wrong])
-    return pd.concat([dated, unread], ignore_index=True) if len(unread) else dated.reset_index(drop=True)
+        unread = pd.concat([unread, frame[swapped].drop(columns=["start", "end"]).assign(ds=texts)])
+    if not len(unread):
+        return dated.reset_index(drop=True)
+    return pd.concat([dated.astype({"ds": object}), unread], ignore_index=True)
+
+
+def _unread(start: object, end: object) -> str:
+    """The dates of a promotion without a day, as the reason in quarantine shows them."""
+    first, last = ("nothing" if value is None else str(value).strip()[:10] for value in (start, end))
+    return f"from {first} to {last}" + ("; an open end is 9999-12-31" if last == "nothing" else "")
+
+
+def _largest(dated: pd.DataFrame, start: pd.Series, end: pd.Series) -> pd.DataFrame:
+    """Of promotions that overlap, each day has the largest value; a line that is there twice stays twice.
+
+    dated: rows by day, with the index of their line. start, end: of the lines.
+    """
+    keys = [name for name in KEY if name in dated]
+    several = dated.duplicated(keys, keep=False).to_numpy()
+    if not several.any():
+        return dated
+    part = dated.loc[several, keys].assign(value=numbers(dated.loc[several, "value"]), place=np.flatnonzero(several))
+    part = part.assign(start=start.loc[part.index], end=end.loc[part.index]).sort_values("value", kind="stable")
+    best = part.groupby(keys, dropna=False, observed=True, sort=False)[["value", "start", "end"]].transform("last")
+    same = (part[["value", "start", "end"]] == best).all(axis=1)
+    kept = np.ones(len(dated), dtype=bool)
+    kept[part.loc[~same.to_numpy(), "place"]] = False
+    return dated[kept]
 
 
 def stock(raw: pd.DataFrame) -> pd.DataFrame:

@@ -62,16 +62,19 @@ class _Days:
         return np.asarray(sold | (~shut & (self.trading >= MANY) & (self.closed < COMMON * self.trading)))
 
 
-def calendar(closures: Closures, y: Matrix, grid: Grid, events: pd.DataFrame) -> Calendar:
+def calendar(
+    closures: Closures, y: Matrix, grid: Grid, events: pd.DataFrame, since: NDArray[np.int32] | None = None
+) -> Calendar:
     """(n_series | 1, n_periods + horizon): 1 where a day is expected to be closed. One row where all have the same.
 
-    y: (n_series, n_periods) demand. events: rows of ds and event, may be empty.
+    y: (n_series, n_periods) demand. events: rows of ds and event, may be empty. since: count of known periods from
+    which on each row is known; a day's event counts where every cutoff that forecasts the day knows it.
     """
     days = grid.periods.append(grid.frequency.range(grid.periods[-1], grid.horizon + 1)[1:])
-    names = _names(events, grid)
+    names, late = _names(events, grid), _late(events, grid, since)
     keys = [tuple(_keys(day, names.get(column, ()))) for column, day in enumerate(pd.DatetimeIndex(days).date)]
     counts = _Days.of(_parts(closures, y), len(grid.periods))
-    found = np.concatenate([_expected(part, counts, keys, grid.horizon) for part in _parts(closures, y)])
+    found = np.concatenate([_expected(part, counts, keys, late, grid.horizon) for part in _parts(closures, y)])
     if (found == found[0]).all():
         return found[:1]
     return found if len(closures.stores) == 1 else found[closures.store]
@@ -116,7 +119,9 @@ def ahead(panel: Panel, horizon: int, rows: NDArray[np.intp] | None = None) -> N
     return found
 
 
-def _expected(part: _Part, counts: _Days, keys: list[tuple[Key, ...]], horizon: int) -> Calendar:
+def _expected(
+    part: _Part, counts: _Days, keys: list[tuple[Key, ...]], late: frozenset[tuple[int, str]], horizon: int
+) -> Calendar:
     """(n, n_periods + horizon) of the stores or series of a part. keys: of each of these days, the likeliest first."""
     shut, sold = part
     found = np.zeros((len(shut), len(keys)), dtype=np.uint8)
@@ -129,7 +134,7 @@ def _expected(part: _Part, counts: _Days, keys: list[tuple[Key, ...]], horizon: 
         last = column - horizon - AROUND - 1
         for key in mine:
             before = [one for one in seen.get(key, ()) if one <= last]
-            if any(any_shut[one] for one in before):
+            if any(any_shut[one] for one in before) and (column, key[1]) not in late:
                 first = np.array([keys[one][0] == key for one in before])
                 found[:, column] |= _always(shut[:, before], opened[:, before], enough[:, before] & first)
             if column < len(any_shut):
@@ -171,3 +176,12 @@ def _names(events: pd.DataFrame, grid: Grid) -> dict[int, tuple[str, ...]]:
     for column, name in sorted(zip(columns.tolist(), events["event"].astype("str"), strict=True)):
         found[column] = (*found.get(column, ()), name)
     return found
+
+
+def _late(events: pd.DataFrame, grid: Grid, since: NDArray[np.int32] | None) -> frozenset[tuple[int, str]]:
+    """Columns and events that some cutoff which forecasts the day did not know: they say nothing about it ahead."""
+    if since is None or not (since > 0).any():
+        return frozenset()
+    columns, periods = grid.columns(events["ds"]), len(grid.periods)
+    late = since > np.where(columns < periods, np.maximum(columns - grid.horizon, 0), periods)
+    return frozenset(zip(columns[late].tolist(), events["event"].astype("str")[late].tolist(), strict=True))

@@ -114,6 +114,18 @@ def events(rows: pd.DataFrame, settings: Settings, grid: Grid, since: NDArray[np
     return Events(tuple(str(one) for one in names), found[:, :3], calendars, ahead, late)
 
 
+def spelled(rows: pd.DataFrame) -> pd.Series:
+    """Name of each event, in the spelling of its first day: a calendar kept by hand has capitals and blanks at will."""
+    found = rows["event"].astype("str")
+    name = pd.Index(found.unique())
+    same = name.str.split().str.join(" ").str.casefold()
+    if same.is_unique:
+        return found
+    first = pd.DataFrame({"same": same.take(name.get_indexer(found)), "ds": rows["ds"].to_numpy(), "name": found})
+    kept = first.sort_values(["ds", "name"]).drop_duplicates("same").set_index("same")["name"]
+    return first["same"].map(kept)
+
+
 def _earliest(cells: NDArray[np.int32]) -> NDArray[np.int32]:
     """Distinct names and periods, rising, each since its first row was known."""
     rising = np.unique(cells, axis=0)
@@ -149,13 +161,15 @@ def _keys(rows: pd.DataFrame, settings: Settings, grid: Grid) -> list[tuple[Posi
     for column, attribute in by.items():
         if attribute is None or column not in rows or not (rows[column].astype("str") != "").any():
             continue
-        labels = pd.Index(grid.series[attribute].astype("str").unique())
-        values = rows[column].astype("str")
-        strange = sorted(set(values) - {"", *labels})
+        values, own = rows[column].astype("str"), grid.series[attribute].astype("str")
+        if own[own != ""].str.casefold().nunique() == own[own != ""].nunique():  # capitals are no other shop or region
+            values, own = values.str.casefold(), own.str.casefold()
+        labels = pd.Index(own.unique())
+        strange = sorted(set(rows.loc[~values.isin(["", *labels]), column].astype("str")))
         if strange:
             log.warning("events: no series has %s %s: these rows hold for nobody", attribute, some(strange))
         codes = np.where(values == "", ALL, labels.get_indexer(values))
-        found.append((codes.astype(np.intp), labels.get_indexer(grid.series[attribute].astype("str"))))
+        found.append((codes.astype(np.intp), labels.get_indexer(own)))
     return found
 
 

@@ -150,7 +150,7 @@ def _empty(screened: Screened, read: int) -> dict[str, Any]:
 def _share(screened: Screened, rules: Screen, read: int) -> dict[str, Any]:
     """Share of the rows that nobody expected in quarantine."""
     faulty = screened.quarantined[~screened.quarantined["rule"].isin(DECLARED)]
-    share = len(faulty) / read if read else 0.0
+    share = (len(faulty) - screened.copies) / read if read else 0.0
     top = faulty["rule"].value_counts().head(1)
     message = f"{share:.1%} of {read:,} rows are in quarantine, allowed are {rules.max_quarantined:.0%}"
     if len(top):

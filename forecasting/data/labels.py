@@ -80,10 +80,10 @@ class Labels:
             return np.asarray(pd.DatetimeIndex(days) == _ends(starts, self.frequency))
         return np.zeros(len(days), dtype=bool)
 
-    def repeated(self, typed: pd.DataFrame, among: Mask) -> tuple[Mask, Reasons]:
-        """Rows of a series that name a period which another row names too, and why; the one with the usual label stays.
+    def repeated(self, typed: pd.DataFrame, among: Mask) -> tuple[Mask, Mask, Reasons]:
+        """Rows of a series that name a period which another row names too, those of them with the same units, and why.
 
-        among: rows that count. Of two with the same label the first one stays.
+        The one with the usual label stays. among: rows that count. Of two with the same label the first one stays.
         """
         starts = self.frequency.starts(pd.DatetimeIndex(typed["ds"]))
         rows = np.flatnonzero(among)
@@ -104,7 +104,8 @@ class Labels:
                 for day, start, other in zip(days, starts[hit], others, strict=True)
             ]
 
-        return found, reasons
+        y = typed["y"].to_numpy()
+        return found, found & (y == y[kept]), reasons
 
     def report(self, clean: pd.DataFrame, asked: pd.Timestamp) -> pd.DataFrame:
         """Row of QUALITY for: label. It warns of a week named by its last day that is taken for the next one's first.

@@ -81,10 +81,13 @@ def screen_sales(raw: pd.DataFrame, table: SalesTable, rules: Screen, known: Kno
     if table.grain == "transactions":
         drop_delivered_again(sieve, typed)
     drop_duplicates(sieve, typed, table, known.twice)
+    copies = 0
     if known.labels is not None and known.labels.name != "parts":
-        sieve.drop("duplicate", *known.labels.repeated(typed, sieve.open))
+        repeated, same, reasons = known.labels.repeated(typed, sieve.open)
+        sieve.drop("duplicate", repeated, reasons)
+        copies = int(same.sum())
     lost = typed.iloc[np.flatnonzero(sieve.broke(*LOST) & ~foreign)]
-    return replace(sieve.result(typed), unknown=cells_of(lost, "store" in raw))
+    return replace(sieve.result(typed), unknown=cells_of(lost, "store" in raw), copies=copies)
 
 
 def _drop_foreign(sieve: Sieve, typed: pd.DataFrame, table: SalesTable, rules: Screen, known: Known) -> Mask:
@@ -110,8 +113,11 @@ def _drop_foreign(sieve: Sieve, typed: pd.DataFrame, table: SalesTable, rules: S
     return foreign
 
 
-def screen_table(raw: pd.DataFrame, name: str, target: Table) -> Screened:
-    """Row rules of every other table with fixed columns: missing_key, type, duplicate (the newest row counts)."""
+def screen_table(raw: pd.DataFrame, name: str, target: Table, rules: Screen | None = None) -> Screened:
+    """Row rules of every other table with fixed columns: missing_key, type, duplicate (the newest row counts).
+
+    rules: also range, of prices.
+    """
     sieve = Sieve(raw, name)
     columns: dict[str, pd.Series] = {}
     for column, about in target.columns.items():
@@ -130,6 +136,10 @@ def screen_table(raw: pd.DataFrame, name: str, target: Table) -> Screened:
         elif about.kind != "text":
             wrong = typed[column].isna() & ~_blank(raw[column])
             sieve.drop("type", wrong, say(f"{column} {{}} cannot be read", raw[column], short))
+    if name == "prices" and rules is not None:
+        price = typed["price"]
+        wrong = (price < 0) | (price > rules.max_price)
+        sieve.drop("range", wrong, say(f"price {{:g}} is not within 0..{rules.max_price:g}", price))
     yes_or_no = [column for column, about in target.columns.items() if about.kind == "flag"]
     typed = typed.assign(**{column: typed[column].fillna(1) > 0 for column in yes_or_no})
     drop_repeated(sieve, typed, list(target.key), keep="last")

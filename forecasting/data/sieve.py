@@ -23,13 +23,14 @@ class Screened:
     """clean: typed rows in our columns; quarantined: row, rule, reason, content; report: a row a rule (see QUALITY).
 
     unknown: item, store, ds of quarantined sales rows whose cell is known, but not its quantity; None for
-    other tables.
+    other tables. copies: quarantined rows whose series, period and quantity are among the clean ones: nothing is lost.
     """
 
     clean: pd.DataFrame
     quarantined: pd.DataFrame
     report: pd.DataFrame
     unknown: pd.DataFrame | None = None
+    copies: int = 0
 
 
 def together(parts: Sequence[Screened]) -> Screened:

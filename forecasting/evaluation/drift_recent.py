@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -76,6 +76,7 @@ def weighted(recent: Recent) -> Means:
     given = dict(panel.known) | dict(panel.past)
     used = {name: one for name, one in given.items() if name != CALENDAR[-1] and not is_calendar(name, one)}
     if "event" in used:  # people shop before a holiday
+        used["event"] = _met_before(panel, used["event"])
         count = np.cumsum(np.pad(used["event"], ((0, 0), (1, recent.window + 1))), axis=1)
         used["events ahead"] = count[:, recent.window + 1 : -1] - count[:, 1 : -recent.window - 1]
     shares = {name for name, values in used.items() if positive(recent.sample(values))}
@@ -99,6 +100,19 @@ def weighted(recent: Recent) -> Means:
     if len(panel.periods) > recent.year + (1 + REFERENCE) * recent.window:
         means["a year ago"] = [np.broadcast_to(_year_ago(recent), one.shape) for one in weights]
     return means
+
+
+def _met_before(panel: Panel, flags: Matrix) -> Matrix:
+    """The flag of days with events, without events that were met once: no past says what these do to demand."""
+    if panel.events is None:
+        return flags
+    counts = panel.events.known_by(len(panel.periods))
+    often = np.array([counts[name] >= 2 for name in panel.events.names], dtype=np.bool_)
+    if often.all():
+        return flags
+    cells = panel.events.cells
+    found = replace(panel.events, cells=cells[often[cells[:, 1]]], since=None).any(flags.shape[1])
+    return found if len(flags) == 1 else found[panel.events.calendars]
 
 
 def positive(values: Values) -> bool:

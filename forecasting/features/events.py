@@ -190,6 +190,8 @@ class _Uplift:
         """Periods that the name is measured on, newest last, and whether they are its own."""
         days = np.flatnonzero(self.past[name]) + offset
         days = days[(days >= 0) & (days < self.past.shape[1])]
+        if offset:  # of an event of several days, one of them is not the day before another
+            days = days[~self.past[name, days]]
         alone = days[self.several[days] - self.past[name, days] == 0]
         own = len(alone) >= 2 or len(alone) == len(days)
         return (alone if own else days)[-NEWEST:], own
@@ -242,6 +244,8 @@ def _lift(panel: Panel, events: Events, names: Sequence[str], horizon: int, size
             for offset in offsets:
                 steps = np.flatnonzero(flags[calendar, name]) + offset - periods
                 steps = steps[(steps >= 0) & (steps < horizon)]
+                if offset:
+                    steps = steps[~flags[calendar, name, periods + steps]]
                 same = (offset, flags[calendar, name].tobytes())
                 if len(steps) and same not in done:  # two names for the same days are one event
                     done.add(same)

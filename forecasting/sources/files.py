@@ -189,7 +189,8 @@ class _File:
             moment = datetime.combine(following, time(), selection.zone if kind.tz else None)
             return column.is_null() | _side(column, pa.scalar(moment, kind), upper)
         other = ~pc.match_substring_regex(column, ISO_DAY)
-        return column.is_null() | other | _side(column, pa.scalar(following.isoformat(), kind), upper)
+        limit = selection.for_texts(following, upper).isoformat()
+        return column.is_null() | other | _side(column, pa.scalar(limit, kind), upper)
 
     def _dataset(self, names: list[str]) -> pads.Dataset:
         """The file as a dataset; `names` are read as categoricals."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import numpy as np
 import pandas as pd
 
 from forecasting.errors import SourceError, some
@@ -20,6 +21,7 @@ from forecasting.settings import Settings
 
 CODE = "code"  # period code of a table that `dates` is declared for, until its date is known
 KEYED = (SignalTable, EventTable)  # tables that an attribute of the series may key
+INSTANT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}.*(?:Z|[+-][0-9]{2}:?[0-9]{2})"  # a moment, as ISO 8601 text
 WIDE = "wide:"  # before the name of a group, while each group is still a column of its own
 
 
@@ -56,7 +58,7 @@ SHAPES: Mapping[str, Shape] = {
 def shape_of(name: str, table: SourceTable) -> Shape:
     """Columns that we know for a table of this name; a signal's follow from its declaration."""
     if isinstance(table, EventTable) and table.by:
-        return Shape(("ds", "event", "group"), ("store",))
+        return Shape(("ds", "event", "group"), ("store", "known_since"))
     if not isinstance(table, SignalTable):
         return SHAPES[name]
     dates = () if table.known == "static" else ("ds",)
@@ -93,13 +95,7 @@ class Selection:
 
     def finish(self, frame: pd.DataFrame, start: date | None, end: date | None) -> pd.DataFrame:
         """What was read (our names) as the rest of the system takes it, and only the rows of the range."""
-        frame = frame.assign(
-            **{
-                column: frame[column].dt.tz_convert(self.zone).dt.tz_localize(None)
-                for column in set(self.dates or ())
-                if isinstance(frame[column].dtype, pd.DatetimeTZDtype)
-            }
-        )
+        frame = frame.assign(**{column: _local(frame[column], self.zone) for column in set(self.dates or ())})
         if self.dates is not None and (start is not None or end is not None):
             inside = _not_before(frame[self.dates[1]], start) & _not_after(frame[self.dates[0]], end)
             frame = frame if inside.all() else frame[inside]
@@ -107,6 +103,10 @@ class Selection:
             # A calendar lists every day, most of them without an event.
             frame = frame[frame["event"].notna()]
         return self._long(frame).reset_index(drop=True)
+
+    def for_texts(self, bound: date, upper: bool) -> date:
+        """The bound for texts that may be moments of another zone: a day later, or for a lower one a day earlier."""
+        return bound if self.zone.key == "UTC" else bound + timedelta(days=1 if upper else -1)
 
     def _long(self, frame: pd.DataFrame) -> pd.DataFrame:
         wide = [column for column in frame.columns if column.startswith(WIDE)]
@@ -217,6 +217,27 @@ class _Chooser:
             self._present(theirs, f"extract.{self.name}.columns.{name}")
         taken = set(chosen.values())
         return {ours.get(theirs, theirs): theirs for theirs in self.available if theirs not in taken}
+
+
+def _local(values: pd.Series, zone: ZoneInfo) -> pd.Series:
+    """Moments as the clock of the zone shows them, without their offset; all else as it is.
+
+    Texts too, unless the zone is UTC: then nobody has said which zone is that of the business days.
+    """
+    if isinstance(values.dtype, pd.DatetimeTZDtype):
+        local: pd.Series = values.dt.tz_convert(zone).dt.tz_localize(None)
+        return local
+    if zone.key == "UTC" or not isinstance(values.dtype, pd.StringDtype | pd.CategoricalDtype | np.dtypes.ObjectDType):
+        return values
+    codes, unique = pd.factorize(values)
+    texts = pd.Series(unique, dtype=object)
+    moments = texts[texts.astype("str").str.strip().str.fullmatch(INSTANT)]
+    if not len(moments):
+        return values
+    found = pd.to_datetime(moments.astype("str").str.strip(), format="ISO8601", errors="coerce", utc=True).dropna()
+    texts[found.index] = found.dt.tz_convert(zone).dt.strftime("%Y-%m-%dT%H:%M:%S").to_numpy()
+    read = np.array([*texts, None], dtype=object)[codes]
+    return pd.Series(read, index=values.index, dtype=object if values.dtype == object else "str")
 
 
 def days_of(values: pd.Series) -> pd.Series:

@@ -177,16 +177,21 @@ class _Bound:
     def __init__(self, day: date, upper: bool, selection: Selection) -> None:
         self.day = day
         self._upper = upper
+        self._selection = selection
         self._zone = selection.zone
+
+    @property
+    def _limit(self) -> date:
+        return self.day + timedelta(days=1) if self._upper else self.day
 
     @property
     def text(self) -> str:
         """Texts carry a time after the day: up to a day means before the next one."""
-        return (self.day + timedelta(days=1) if self._upper else self.day).isoformat()
+        return self._selection.for_texts(self._limit, self._upper).isoformat()
 
     def instant(self, aware: bool) -> datetime:
         """First moment of the day, or of the one after an upper bound."""
-        moment = datetime.combine(date.fromisoformat(self.text), time())
+        moment = datetime.combine(self._limit, time())
         return moment.replace(tzinfo=self._zone) if aware else moment
 
     def holds(self, column: sa.ColumnElement[Any], value: object) -> sa.ColumnElement[bool]:

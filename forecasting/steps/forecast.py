@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import logging
 from collections.abc import Callable, Mapping
 from datetime import date
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from structlog.contextvars import bound_contextvars
 
 from forecasting.data.blocks import lean
+from forecasting.data.names import matching
 from forecasting.data.panel import Matrix, Panel
 from forecasting.data.tables import FORECAST_LEVELS, FORECAST_SUMS, FORECASTS, FORECASTS_WITHDRAWN
 from forecasting.errors import PublishError, SettingsError, some
@@ -139,8 +139,7 @@ def _wanted(settings: Settings, panel: Panel) -> NDArray[np.intp]:
     if not patterns:
         return np.arange(len(panel.y))
     names = panel.unique_ids
-    matching = [k for k, name in enumerate(names) if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)]
-    rows = np.array(matching, dtype=np.intp)
+    rows = np.flatnonzero(matching(names, patterns))
     if len(rows) == 0:
         raise SettingsError(f"forecast.series = {list(patterns)}: no such series; there are {some(names)}.")
     return rows

@@ -110,7 +110,7 @@ def _read_other(
     target = _as_read({"prices": PRICES, "promotions": PROMOTIONS, "events": EVENTS}[name], raw)
     rows, read = [canonical.promotions(raw, last) if name == "promotions" else raw], len(raw)
     del raw
-    screen = partial(screen_table, name=name, target=target)
+    screen = partial(screen_table, name=name, target=target, rules=settings.screen)
     if "item" not in rows[0]:
         return found.take(name, screen(rows.pop())), read
     return found.take(name, screen_by_item(rows.pop(), screen, PART)), read

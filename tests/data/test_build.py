@@ -261,3 +261,15 @@ def test_pieces_of_any_size_and_matrices_in_files_are_the_panel_from_whole_table
     with TemporaryDirectory() as place:
         scratch = Scratch(Path(place)) if on_disk else Scratch()
         same(build_panel(tables | cut, wanted, day(41), "s", scratch), whole)
+
+
+def test_events_are_one_by_any_spelling_of_their_name_and_of_the_shop() -> None:
+    names = pd.DataFrame(
+        {"ds": [day(1), day(3), day(5)], "event": ["Straßen Fest", "STRASSEN  FEST", "Other"], "store": "köln"}
+    )
+    names["ds"] = pd.to_datetime(names["ds"])
+    tables = {"sales": sales(("A", "Köln", 0, 3), ("A", "Bonn", 9, 3)), "events": names}
+    found = build_panel(tables, settings({"events": {}}), day(9), "s").events
+    assert found is not None
+    assert found.names == ("Other", "Straßen Fest")
+    assert found.flags(found.names, 0, 10).sum(axis=2)[found.calendars].tolist() == [[0, 0], [1, 2]]

@@ -82,3 +82,14 @@ def test_a_signal_of_that_name_is_the_user_s_own() -> None:
     assert closing_days.of(found) is None
     assert found.known["closed"].sum() == 1
     assert expected(found) == []
+
+
+def test_a_closure_of_an_event_is_expected_only_by_those_who_knew_its_day() -> None:
+    days = [date(2024, 6, 12), date(2025, 9, 17), date(2026, 3, 25)]
+    table = pd.DataFrame({"ds": pd.to_datetime(days), "event": "Strike"})
+    told = table.assign(known_since=pd.to_datetime([day - timedelta(days=2) for day in days]))
+    night, both = date(2026, 3, 24), {"extract": {"events": {}}}
+    ever, late = (panel(night, days, tables={"events": one}, **both) for one in (table, told))
+    assert expected(ever) == expected(late) == [days[2]]  # tonight it is known
+    fold = [expected(one.until(date(2025, 9, 10))) for one in (ever, late)]
+    assert fold == [[days[1]], []]

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from forecasting.data.frequency import Frequency
+from forecasting.data.gates import gates
 from forecasting.data.labels import Labels
 from forecasting.data.quality import Known, screen_sales
 from forecasting.sections import SalesTable, Screen
@@ -101,3 +102,14 @@ def test_weeks_named_by_their_last_day_are_noticed_where_they_are_taken_for_the_
     assert "panel.frequency is W-MON" in wrong["message"]
     right = Labels.of(weeks, Frequency.parse("W-MON")).report(weeks, asked).iloc[0]
     assert (right["severity"], right["message"]) == ("info", "periods are named by their last day")
+
+
+def test_copies_of_a_period_do_not_stop_the_night_and_contradictions_do() -> None:
+    for second, passed in ((10.0, True), (12.0, False)):
+        raw = pd.concat([rows(*starts()[3:]), rows(*ends()[4:], y=second)], ignore_index=True)
+        labels = Labels.of(raw, Frequency.parse("M"), history=rows(*starts()[:3]))
+        known = Known(pd.Timestamp("2026-06-30").date(), labels=labels)
+        found = screen_sales(raw, TABLE, Screen(), known)
+        report = gates(found, TABLE, "M", Screen(), known).set_index("rule")
+        assert len(found.quarantined) == 2
+        assert bool(report.at["max_quarantined", "passed"]) is passed

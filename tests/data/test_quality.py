@@ -125,6 +125,14 @@ def test_other_tables_keep_the_newest_of_two_rows_and_reject_what_is_no_number()
     assert attributes.clean.to_dict("records") == [{"item": "A", "size": "3"}]
 
 
+def test_a_price_below_zero_or_beyond_the_limit_is_out_of_range() -> None:
+    raw = pd.DataFrame({"item": list("ABC"), "ds": "2026-06-01", "price": ["-1", "2e6", "0"]})
+    found = screen_table(raw, "prices", PRICES, Screen())
+    assert found.clean["item"].tolist() == ["C"]
+    assert found.quarantined["rule"].tolist() == ["range"] * 2
+    assert "price -1 is not within 0..1e+06" in found.quarantined["reason"].iloc[0]
+
+
 def test_what_may_be_empty_must_be_readable_where_it_is_not():
     """An amount on order that cannot be read is not 0: the row's stock is not known."""
     raw = pd.DataFrame(

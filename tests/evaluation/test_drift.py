@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 from forecasting.data import totals
+from forecasting.data.events import Events
 from forecasting.data.frequency import Frequency
 from forecasting.data.panel import Panel
 from forecasting.evaluation import drift, drift_demand, drift_inputs
@@ -167,6 +168,22 @@ def test_the_same_doubling_by_a_promotion_is_none() -> None:
     promotion[rows, days] = 1
     found = marked(replace(panel, y=y, known=dict(panel.known) | {"promotion": promotion}))
     assert ("level", "category=C1") not in found
+
+
+def test_an_event_that_was_never_met_before_explains_no_change() -> None:
+    """Eleven feasts with eight times the sales, and on the last day another name, of which nothing is known."""
+    feasts, count = range(20, 500, 45), 500
+    cells = np.array([(0, 0, day) for day in feasts] + [(0, 1, 499)], dtype=np.int32)
+    for names, expected in ((("Feast", "Other"), False), (("Feast", "Feast"), True)):
+        mine = cells if names[0] != names[1] else cells * [1, 0, 1]
+        panel = shop(days=count)
+        y = panel.y.copy()
+        y[:, list(feasts)] *= 8
+        events = Events(tuple(dict.fromkeys(names)), mine.astype(np.int32), np.zeros(len(y), np.int32), 7)
+        known = dict(panel.known) | {"event": events.any(count + 7)}
+        found = replace(panel, y=y, known=known, events=events)
+        means = weighted(Recent.of(replace(found, totals=totals.compute(found)), None))
+        assert bool(means["event"][0][0, -1] > 0.5) is expected
 
 
 def test_a_lost_store_shows_in_what_was_observed_and_then_in_its_series() -> None:

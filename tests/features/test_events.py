@@ -127,3 +127,10 @@ OLD = (
     "last_year", "last_year_level", "month", "week", "weekday", "monthday", "event", "event_until", "event_since",
     "event_id", "store",
 )  # fmt: skip
+
+
+def test_a_day_of_an_event_of_several_days_is_not_the_day_before_another() -> None:
+    begins = [40, 96, 152, 208, 264, 320, 376, 422]
+    panel = panel_with({"Feast": [day + k for day in begins for k in range(3)]}, {"Feast": 4})
+    found = ahead(panel).columns["event_uplift"][0]
+    np.testing.assert_allclose(found, [1, 1, 4, 4, 4, 1, 1], rtol=0.1)

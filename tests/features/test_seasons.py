@@ -89,3 +89,19 @@ def test_weeks_and_months_have_last_years_features_too(code: str) -> None:
     row = dict(zip(built.names, built.values[3], strict=True))
     for name in ("last_year", "last_year_grown", "last_year_level", "growth"):
         assert 0.5 < row[name] < 2
+
+
+@pytest.mark.parametrize(("code", "length"), [("W-MON", 6), ("D", 40)])
+def test_within_a_season_that_moves_with_easter_it_is_still_one(code: str, length: int) -> None:
+    """At whatever period of it the history ends, and so the years that are looked back at."""
+    frequency = Frequency.parse(code)
+    periods = frequency.range(pd.Timestamp("2022-01-03"), 4 * frequency.year + frequency.year // 2)
+    easter = anchors.easters(frequency, periods[0], len(periods))
+    y = np.zeros((1, len(periods)), dtype=np.float32)
+    for day in easter[easter >= 0]:
+        y[0, day - length + 1 : day + 1] = 60
+    begins = easter[-1] - length + 1
+    for end in range(begins - 2, begins + length, frequency.windows[0] // 4 or 1):
+        assert seasons.rests(y[:, :end], frequency.year).all()
+    panel = panel_of(y[:, : begins + length // 3].tolist(), str(periods[0].date()), code)
+    np.testing.assert_allclose(measured(panel, 2).scale, 60, rtol=0.2)

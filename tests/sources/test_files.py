@@ -1,6 +1,7 @@
 """What only files do: formats, globs, buckets, and all the ways in which a file can be broken."""
 
 import gzip
+import sqlite3
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -102,6 +103,30 @@ def test_instants_become_business_days_of_the_zone(tmp_path: Path):
     )
     frame = open_source(settings, "sales").read(date(2026, 1, 2), date(2026, 1, 2))
     assert frame["ds"].tolist() == [pd.Timestamp("2026-01-02 00:30"), pd.Timestamp("2026-01-02 23:30")]
+
+
+@pytest.mark.parametrize("kind", ["csv", "sqlite"])
+def test_moments_as_text_become_business_days_of_the_zone(tmp_path: Path, kind: str):
+    """Of a zone that is named; with UTC, that of the settings as they come, a text keeps the day that it shows."""
+    texts = ["2026-01-01T23:30:00Z", "2026-01-02 22:30:00+00:00", "2026-01-02T18:30:00-05:00", "2026-01-02", "soon"]
+    frame = pd.DataFrame({"item": list("ABCDE"), "ds": texts, "y": [1, 2, 3, 4, 5]})
+    frame.to_csv(tmp_path / "sales.csv", index=False)
+    settings = described(tmp_path, "sales.csv")
+    if kind == "sqlite":
+        with sqlite3.connect(tmp_path / "shop.db") as database:
+            frame.to_sql("sales", database, index=False)
+        content = settings.model_dump(exclude_unset=True)
+        content["sources"] = {"shop": {"kind": "sql", "url": f"sqlite:///{tmp_path}/shop.db"}}
+        content["extract"]["sales"] |= {"table": "sales", "path": None, "source": "shop"}
+        settings = Settings.model_validate(content)
+    assert read_on(settings, "UTC", date(2026, 1, 2)) == ["B", "C", "D", "E"]
+    assert read_on(settings, "Europe/Berlin", date(2026, 1, 2)) == ["A", "B", "D", "E"]
+    assert read_on(settings, "Europe/Berlin", date(2026, 1, 3)) == ["C", "E"]
+
+
+def read_on(settings: Settings, zone: str, day: date) -> list[str]:
+    extract = settings.extract.model_copy(update={"timezone": zone})
+    return open_source(settings.model_copy(update={"extract": extract}), "sales").read(day, day)["item"].tolist()
 
 
 def test_dictionaries_stay_categories_and_numbers_stay_numbers(tmp_path: Path):
