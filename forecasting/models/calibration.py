@@ -254,8 +254,9 @@ def _own(
     del beside
     values /= np.maximum(tables.distance[scores.kind, scores.bin, scores.bucket], 1e-9)
     order = np.flatnonzero(live)[np.argsort(values[live])]
-    found, sizes = pooling.quantiles(
-        values[order], scores.series[order] * BINS + scores.bin[order], len(scores.ids) * BINS
-    )
+    values, codes = values[order], scores.series[order] * BINS + scores.bin[order]
+    tame = pooling.tamed(values, np.ones(len(values), dtype=bool))
+    values = pooling.shared(values, tame, codes, np.arange(len(values)))
+    found, sizes = pooling.quantiles(values, codes, len(scores.ids) * BINS)
     share = (sizes / (sizes + OWN)).reshape(-1, BINS)
     return found.reshape(len(share), BINS, len(GRID)).astype(np.float32), share.astype(np.float32)

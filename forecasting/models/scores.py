@@ -182,7 +182,7 @@ class Tables:
                 # Where sales are frequent or rare, those of the other kind say nothing of a forecast of zero.
                 mine = order[(live & (scores.bin == bin_) & (kinds | (bin_ >= FEW)))[order]]
                 groups = nested(scores.kind[mine], scores.bucket[mine], DISTANCES)
-                own = pooling.pooled(scores.jittered[mine], groups, start)
+                own = pooling.pooled(scores.jittered[mine], groups, start, scores.series[mine])
                 those = slice(RARE, KINDS) if rare else slice(COLD, RARE)
                 found[:, those, bin_] = own.reshape(KINDS, DISTANCES, len(GRID)).swapaxes(0, 1)[:, those]
         cold = order[scores.kind[order] == COLD]
