@@ -25,7 +25,7 @@ from forecasting.data.blocks import blocks, release
 from forecasting.data.panel import Matrix, Panel
 from forecasting.models import pooling
 from forecasting.models.base import QUANTILES
-from forecasting.models.past_sums import Past, drawn
+from forecasting.models.past_sums import Past, drawn, limits
 from forecasting.models.pooling import GRID, Numbers
 from forecasting.models.ratio_cells import RatioCells, variation
 from forecasting.models.scores import Fold, Scores, Seen, Tables, own_factors
@@ -108,7 +108,8 @@ class Calibration:
         past = drawn(panel, rows, traits, traits.level, 1, at)
         erratic = np.flatnonzero(traits.erratic) if self.weight else np.zeros(0, dtype=np.intp)
         ratios = self.cells.block(variation(panel, rows[erratic]), mean[erratic], self.cells.kept(at))
-        return self._block(traits, matrix(mean), group, own, (past, ratios, np.asarray(at)))
+        most = limits(panel, rows, traits, matrix(mean), 1)[..., None]
+        return np.minimum(self._block(traits, matrix(mean), group, own, (past, ratios, np.asarray(at))), most)
 
     def _block(
         self, traits: Traits, mean: Numbers, group: tuple[Numbers, Numbers], series_: Own, others: Others
@@ -166,6 +167,8 @@ class Calibration:
             rare, past, share, limit = drawn(panel, rows, traits, centre[:, :length].sum(axis=1), length, at)
             mixed = np.minimum((1 - share) * found[rare, length - 1] + share * past, limit)
             found[rare, length - 1] = mixed
+            most = limits(panel, rows, traits, means[:, :length].sum(axis=1)[:, None], length)
+            found[:, length - 1] = np.minimum(found[:, length - 1], most)
         found = np.maximum.accumulate(traits.rounded(found[:, wanted]), axis=1)
         found = around(found, np.cumsum(means, axis=1)[:, wanted], np.asarray(at))
         return np.where(ended(means)[..., None], 0.0, found)

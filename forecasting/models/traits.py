@@ -23,6 +23,7 @@ CHANCE = 1.0  # sales more that rare ones might as well have been
 FEWEST = 11  # kind from which on sales are so rare that twice the window is looked at
 STEPS = 12  # the smallest sale is at most so many units, for the unit to matter
 ACCIDENT, ODDS = 15.0, 50  # robust standard deviations above the median, and periods among which it is one at most
+CHANGES = 12  # that are known, for their size to say how demand varies
 STEADY = 0.005  # of the level: least standard deviation
 SHUT = 6  # observed periods without a sale, for a weekday to be closed
 PARENT = np.array([0, 1, *[2] * 6, *(3 + np.arange(12) // 3)])  # of each kind: cold, young, a class of zeros
@@ -77,10 +78,12 @@ class Traits:
         open_ = seen & ~_tiled(shut, seen.shape[1]) if shut is not None else seen
         share = 1 - sold.sum(axis=1) / np.maximum(open_.sum(axis=1), 1)
         yearly = np.zeros(len(y), dtype=bool)
+        frequent = share < ZEROS[0]
         if weekly:
             variance = _variance(newest, profile)
         else:
-            variance, yearly = _lesser(y, newest, level, season, share < ZEROS[0])
+            variance, yearly = _lesser(y, newest, level, season, frequent)
+        variance = np.where(frequent, np.minimum(variance, _of_changes(newest, season if weekly else 1)), variance)
         unit = _unit(np.where(sold, newest_[:, -width:], 0.0).astype(np.float64), sold)
         safe = np.where(level > 0, level, 1.0)
         young = count < max(6, min(14, width // 6))
@@ -219,6 +222,20 @@ def _variance(newest: Numbers, profile: Numbers) -> Numbers:
     left = np.maximum(seen.sum(axis=1) - 7, 1)
     found: Numbers = (np.where(seen, error, 0.0) ** 2).sum(axis=1) / left
     return found
+
+
+def _of_changes(newest: Numbers, after: int) -> Numbers:
+    """(n,) half the mean squared change `after` periods on, as a variance; infinite where few changes are known.
+
+    A level that has moved counts once, not as a difference from the mean in every period (von Neumann, 1941).
+    """
+    if newest.shape[1] <= after:
+        return np.full(len(newest), np.inf)
+    change = newest[:, after:] - newest[:, :-after]
+    known = np.isfinite(change)
+    count = known.sum(axis=1)
+    half = (np.where(known, change, 0.0) ** 2).sum(axis=1) / np.maximum(2 * count, 1)
+    return np.where(count >= CHANGES, half, np.inf)
 
 
 def _lesser(
