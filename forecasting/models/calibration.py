@@ -29,7 +29,7 @@ from forecasting.models.past_sums import Past, drawn, limits
 from forecasting.models.pooling import GRID, Numbers
 from forecasting.models.ratio_cells import RatioCells, variation
 from forecasting.models.scores import Fold, Scores, Seen, Tables, own_factors
-from forecasting.models.traits import BINS, COLD, Traits, ended, matrix, window
+from forecasting.models.traits import BINS, COLD, Traits, matrix, window
 from forecasting.models.windows import Sums
 
 __all__ = ["GRID", "Calibration", "Fold"]
@@ -135,9 +135,9 @@ class Calibration:
         # A higher mean is in part more sales, in part larger ones.
         none = 1 - np.minimum(traits.sells[rare, None] * np.sqrt(beside), 1.0)
         found[rare] = np.where(at < none[..., None] - CLEAR, 0.0, found[rare])
-        found = around(traits.rounded(found), mean, at)
+        found = traits.still(around(traits.rounded(found), mean, at), mean)
         shut = traits.shut[:, np.arange(mean.shape[1]) % 7]
-        idle = (traits.cold[:, None] & (mean <= 0)) | ended(mean) | shut
+        idle = (traits.cold[:, None] & (mean <= 0)) | traits.over(mean) | shut
         return np.where(idle[..., None], 0.0, found)
 
     def total(
@@ -170,8 +170,9 @@ class Calibration:
             most = limits(panel, rows, traits, means[:, :length].sum(axis=1)[:, None], length)
             found[:, length - 1] = np.minimum(found[:, length - 1], most)
         found = np.maximum.accumulate(traits.rounded(found[:, wanted]), axis=1)
-        found = around(found, np.cumsum(means, axis=1)[:, wanted], np.asarray(at))
-        return np.where(ended(means)[..., None], 0.0, found)
+        summed = np.cumsum(means, axis=1)[:, wanted]
+        found = traits.still(around(found, summed, np.asarray(at)), summed)
+        return np.where(traits.over(means)[..., None], 0.0, found)
 
     @cached_property
     def _index(self) -> pd.Index[str]:

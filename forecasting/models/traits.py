@@ -23,6 +23,7 @@ CHANCE = 1.0  # sales more that rare ones might as well have been
 FEWEST = 11  # kind from which on sales are so rare that twice the window is looked at
 STEPS = 12  # the smallest sale is at most so many units, for the unit to matter
 ACCIDENT, ODDS = 15.0, 50  # robust standard deviations above the median, and periods among which it is one at most
+PAUSE = 0.01  # probability of a pause as long as the present one, from which on rare sales go on
 CHANGES = 12  # that are known, for their size to say how demand varies
 STEADY = 0.005  # of the level: least standard deviation
 SHUT = 6  # observed periods without a sale, for a weekday to be closed
@@ -39,7 +40,8 @@ class Traits:
     linear, square: variance of a period at the level, the part that grows with the mean and the part that grows with
     its square. more: units a period that the level of rare sales may well be higher, by the number of them. unit: units
     that sales are multiples of, 0 where there is none. shut: (n_series, 7) weekdays, from the one after the cutoff on,
-    on which it never sells. sells: share of the other periods with a sale.
+    on which it never sells. sells: share of the other periods with a sale. pausing: whether sales are rare, and the
+    time since the last one no longer than such sales may well pause.
     """
 
     level: Numbers
@@ -50,6 +52,7 @@ class Traits:
     kind: NDArray[np.intp]
     shut: NDArray[np.bool_]
     sells: Numbers
+    pausing: NDArray[np.bool_]
 
     @classmethod
     def of(cls, panel: Panel, rows: NDArray[np.intp] | slice = slice(None)) -> Traits:
@@ -98,7 +101,9 @@ class Traits:
         kind = np.where(zeros > 0, RARE + 3 * (zeros - 1), np.where(yearly, SEASONAL, 2)) + _sizes(filled, sold)
         kind = np.where(level > 0, np.where(young, YOUNG, kind), COLD).astype(np.intp)
         shut = np.zeros((len(y), 7), dtype=bool) if shut is None else shut
-        return cls(level, linear, square, more, unit, kind, shut, 1 - share)
+        since = (open_ & ~np.maximum.accumulate(sold[:, ::-1], axis=1)[:, ::-1]).sum(axis=1)
+        pausing = (kind >= RARE) & seen[:, -season:].any(axis=1) & (share**since >= PAUSE)
+        return cls(level, linear, square, more, unit, kind, shut, 1 - share, pausing)
 
     @property
     def rare(self) -> NDArray[np.bool_]:
@@ -127,9 +132,16 @@ class Traits:
         """
         level = self.level[:, None]
         drawn = level + trust[:, None] * (mean - level)
-        moved = (self.rare & (mean > 0).any(axis=1))[:, None]
+        moved = (self.rare & ~self.over(mean)[:, 0])[:, None]
         found: Numbers = np.where(moved, np.maximum(drawn, 0.0), mean)
         return found
+
+    def over(self, mean: Numbers) -> NDArray[np.bool_]:
+        """(n_series, 1) whether a forecast of zero throughout says that demand has ended, or not begun.
+
+        For rare sales it may be that the last season had none by chance.
+        """
+        return np.asarray((mean <= 0).all(axis=1) & ~self.pausing)[:, None]
 
     def relative(self, mean: Numbers) -> NDArray[np.intp]:
         """(n_series, n) bins of mean forecasts beside the level: next to nothing, little, or of its size."""
@@ -156,6 +168,16 @@ class Traits:
         some = np.where(unit > 0, unit, 1.0)
         found: Numbers = np.where(unit > 0, np.round(quantiles / some) * some, quantiles)
         return found
+
+
+    def still(self, quantiles: Numbers, mean: Numbers) -> Numbers:
+        """Quantiles (n_series, n, n_levels); of a series without any variation the mean, where they are STEADY near.
+
+        Its spread is an assumption: 25.02 of 5 a day would be one unit, or a pack, too much in an order.
+        """
+        constant = (self.linear + self.square <= 1.01 * (STEADY * self.level) ** 2) & (self.level > 0)
+        near = np.abs(quantiles - mean[..., None]) <= STEADY * mean[..., None]
+        return np.where(constant[:, None, None] & near, mean[..., None], quantiles)
 
 
 def window(frequency: Frequency) -> int:
@@ -279,11 +301,6 @@ def _sizes(filled: Numbers, sold: NDArray[np.bool_]) -> NDArray[np.intp]:
     spread = np.sqrt((np.where(sold, filled - mean[:, None], 0.0) ** 2).sum(axis=1) / count)
     found: NDArray[np.intp] = np.searchsorted(SIZES, spread / np.maximum(mean, 1e-300), side="right")
     return found
-
-
-def ended(mean: Numbers) -> NDArray[np.bool_]:
-    """(n, 1) whether the forecast is zero throughout: that demand has ended, or not begun."""
-    return np.asarray((mean <= 0).all(axis=1))[:, None]
 
 
 def matrix(mean: Matrix) -> Numbers:
