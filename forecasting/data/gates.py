@@ -175,7 +175,12 @@ def _quiet(activity: _Activity, rules: Screen, due: date) -> bool:
     if not selling or (due - delivered).days > rules.freshness_days:
         return False
     pause = int((activity.periods > activity.selling[-1]).sum())
-    return bool((1 - selling / (count - pause)) ** pause >= BY_CHANCE)
+    return _by_chance(selling / (count - pause), pause)
+
+
+def _by_chance(share: float, pause: int) -> bool:
+    """Whether sales in such a share of periods pause for so many of them now and then."""
+    return bool((1 - share) ** pause >= BY_CHANCE)
 
 
 def _row_count(activity: _Activity, rules: Screen) -> dict[str, Any]:
@@ -209,9 +214,12 @@ def _gap(activity: _Activity, rules: Screen) -> dict[str, Any]:
 
 
 def _gaps(activity: _Activity, least: int) -> Iterator[str]:
-    """Stretches of at least so many days between periods with a sale."""
+    """Stretches of at least so many days between periods with a sale, but for zeros that come by chance."""
+    share = len(activity.selling) / max(len(activity.periods), 1)
     for before, after in pairwise(activity.selling):
         end = activity.frequency.end(before)
         count = (after.date() - end).days - 1
-        if count >= least:
+        rows = int(((activity.periods > before) & (activity.periods < after)).sum())
+        delivered = rows >= len(activity.frequency.range(before, activity.frequency.count(before, after))) - 2
+        if count >= least and not (delivered and _by_chance(share, rows)):
             yield f"{count} days after {end}"

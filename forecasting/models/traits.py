@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from forecasting.data.frequency import Frequency
 from forecasting.data.panel import Matrix, Panel
+from forecasting.models.accidents import without_accidents
 
 Numbers = NDArray[np.float64]
 WINDOW = {"D": 91, "W": 52, "M": 36}  # newest periods that the traits are measured on
@@ -22,7 +23,6 @@ SIZES = (0.2, 0.6)  # limits of the variation coefficient of what is sold in a p
 CHANCE = 1.0  # sales more that rare ones might as well have been
 FEWEST = 11  # kind from which on sales are so rare that twice the window is looked at
 STEPS = 12  # the smallest sale is at most so many units, for the unit to matter
-ACCIDENT, ODDS = 15.0, 50  # robust standard deviations above the median, and periods among which it is one at most
 PAUSE = 0.01  # probability of a pause as long as the present one, from which on rare sales go on
 CHANGES = 12  # that are known, for their size to say how demand varies
 STEADY = 0.005  # of the level: least standard deviation
@@ -70,7 +70,7 @@ class Traits:
     @classmethod
     def _over(cls, newest_: Matrix, width: int, season: int) -> Traits:
         """Over the newest `width` periods; those before them are for differences to the season before."""
-        y = _without_accidents(newest_.astype(np.float64))
+        y = without_accidents(newest_.astype(np.float64))
         newest = y[:, -width:]
         seen = np.isfinite(newest)
         count, filled = seen.sum(axis=1), np.where(seen, newest, 0.0)
@@ -169,7 +169,6 @@ class Traits:
         found: Numbers = np.where(unit > 0, np.round(quantiles / some) * some, quantiles)
         return found
 
-
     def still(self, quantiles: Numbers, mean: Numbers) -> Numbers:
         """Quantiles (n_series, n, n_levels); of a series without any variation the mean, where they are STEADY near.
 
@@ -183,36 +182,6 @@ class Traits:
 def window(frequency: Frequency) -> int:
     """Newest periods that traits are measured on."""
     return WINDOW.get(frequency.code[0], 4 * frequency.season)
-
-
-def _without_accidents(y: Numbers) -> Numbers:
-    """Demand in which a period in ODDS at most, far above the others, counts as ACCIDENT deviations above the median.
-
-    One order of 1,000 beside 20 a day says nothing of how the other days differ. Of series that sell in most periods:
-    by median and median absolute deviation (Rousseeuw and Croux, 1993), of a tenth of the median at least.
-    """
-    sold = y > 0
-    number, seen = sold.sum(axis=1), np.isfinite(y).sum(axis=1)
-    most = np.where(sold, y, 0.0).max(axis=1, initial=0.0)
-    rows = np.flatnonzero((2 * number > seen) & (most * number > 3 * np.where(sold, y, 0.0).sum(axis=1)))
-    if not len(rows):
-        return y
-    mine, count = np.where(sold[rows], y[rows], np.inf), number[rows]
-    middle = _median(mine, count)
-    scale = _median(np.where(sold[rows], np.abs(y[rows] - middle[:, None]), np.inf), count) / 0.6745
-    limit = middle + ACCIDENT * np.maximum(scale, 0.1 * middle)
-    beyond = sold[rows] & (y[rows] > limit[:, None])
-    few = beyond.sum(axis=1) <= np.maximum(count // ODDS, 1)
-    found = y.copy()
-    found[rows] = np.where(beyond & few[:, None], limit[:, None], y[rows])
-    return found
-
-
-def _median(values: Numbers, count: NDArray[np.intp]) -> Numbers:
-    """(n,) of the smallest `count` of each row."""
-    ordered, rows = np.sort(values, axis=1), np.arange(len(values))
-    found: Numbers = (ordered[rows, (count - 1) // 2] + ordered[rows, count // 2]) / 2
-    return found
 
 
 def _profile(filled: Numbers, seen: NDArray[np.bool_]) -> tuple[Numbers, NDArray[np.bool_]]:
