@@ -29,7 +29,7 @@ from forecasting.models.past_sums import Past, drawn, limits
 from forecasting.models.pooling import GRID, Numbers
 from forecasting.models.ratio_cells import RatioCells, variation
 from forecasting.models.scores import Fold, Scores, Seen, Tables, own_factors
-from forecasting.models.traits import BINS, COLD, Traits, matrix, window
+from forecasting.models.traits import BINS, COLD, YOUNG, Traits, matrix, window
 from forecasting.models.windows import Sums
 
 __all__ = ["GRID", "Calibration", "Fold"]
@@ -259,7 +259,7 @@ def _own(
     values /= np.maximum(tables.distance[scores.kind, scores.bin, scores.bucket], 1e-9)
     order = np.flatnonzero(live)[np.argsort(values[live])]
     values, codes = values[order], scores.series[order] * BINS + scores.bin[order]
-    tame = pooling.tamed(values, np.ones(len(values), dtype=bool))
+    tame = pooling.tamed(values, scores.kind[order] > YOUNG)
     values = pooling.shared(values, tame, codes, np.arange(len(values)))
     found, sizes = pooling.quantiles(values, codes, len(scores.ids) * BINS)
     share = (sizes / (sizes + OWN)).reshape(-1, BINS)
