@@ -24,6 +24,7 @@ from forecasting.sections import SalesTable, Screen
 
 WEEKS = 8  # same weekdays that a day is compared with (or periods before a period), where the night has read so many
 YEAR = 364  # days since its last sale for which a store that has closed is reported
+BY_CHANCE = 0.001  # probability of a pause of sales above which rows of zeros are taken for what they say
 USUAL = 0.75  # share of them on which a store sold, from which on silence is news
 # Rules that set aside what the configuration says to set aside, and copies of what is there already.
 DECLARED = ("return", "not_a_product", "delivered_again")
@@ -164,7 +165,22 @@ def _freshness(activity: _Activity, rules: Screen) -> dict[str, Any]:
     due = activity.frequency.end(activity.newest)
     age = max((due - newest).days, 0)
     message = f"newest sale {newest}, {age} days before {due}; allowed are {rules.freshness_days}"
-    return _line("freshness", "stop", age <= rules.freshness_days, message)
+    return _line("freshness", "stop", age <= rules.freshness_days or _quiet(activity, rules, due), message)
+
+
+def _quiet(activity: _Activity, rules: Screen, due: date) -> bool:
+    """Whether rows of nothing sold go on until now, for no longer than sales this rare may well pause."""
+    delivered = activity.frequency.end(activity.periods[-1])
+    selling, count = len(activity.selling), len(activity.periods)
+    if not selling or (due - delivered).days > rules.freshness_days:
+        return False
+    pause = int((activity.periods > activity.selling[-1]).sum())
+    return _by_chance(selling / (count - pause), pause)
+
+
+def _by_chance(share: float, pause: int) -> bool:
+    """Whether sales in such a share of periods pause for so many of them now and then."""
+    return bool((1 - share) ** pause >= BY_CHANCE)
 
 
 def _row_count(activity: _Activity, rules: Screen) -> dict[str, Any]:
@@ -198,9 +214,12 @@ def _gap(activity: _Activity, rules: Screen) -> dict[str, Any]:
 
 
 def _gaps(activity: _Activity, least: int) -> Iterator[str]:
-    """Stretches of at least so many days between periods with a sale."""
+    """Stretches of at least so many days between periods with a sale, but for zeros that come by chance."""
+    share = len(activity.selling) / max(len(activity.periods), 1)
     for before, after in pairwise(activity.selling):
         end = activity.frequency.end(before)
         count = (after.date() - end).days - 1
-        if count >= least:
+        rows = int(((activity.periods > before) & (activity.periods < after)).sum())
+        delivered = rows >= len(activity.frequency.range(before, activity.frequency.count(before, after))) - 2
+        if count >= least and not (delivered and _by_chance(share, rows)):
             yield f"{count} days after {end}"

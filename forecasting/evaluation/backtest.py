@@ -53,25 +53,27 @@ def plan(panel: Panel, horizon: int, folds: int | None, step: int | None, refit:
     room = newest - least
     wanted = folds or FOLDS
     again = refit == "always" or (refit == "auto" and panel.y.size <= SMALL_PANEL)
-    if room < wanted - 1:
-        return Plan(_shortened(periods, horizon, least, wanted), horizon, again)
+    day = panel.frequency.a_day  # hours: folds end with a day
+    if room < (wanted - 1) * day:
+        found = _shortened(periods // day, horizon // day, -(-least // day), wanted)
+        return Plan(tuple(periods - day * back for back in found), horizon, again)
     if folds is None and panel.y.size <= CHEAP_PANEL:
         spare = newest - max(least, periods // 2)
         wanted = int(np.clip(1 + spare // (step or horizon), wanted, MOST_FOLDS))
     stride = min(step or horizon, room // max(wanted - 1, 1))
-    stride -= stride % panel.frequency.a_day if stride >= panel.frequency.a_day else 0  # hours: folds end with a day
+    stride = max(stride - stride % day, day)
     return Plan(tuple(newest - stride * back for back in reversed(range(wanted))), horizon, again)
 
 
 def _shortened(periods: int, horizon: int, least: int, wanted: int) -> tuple[int, ...]:
-    """Cutoffs in the newer half of a short history, half of the room after the newest one."""
+    """Periods after each cutoff, in the newer half of a short history: half of the room after the newest one."""
     room = periods - max(1, min(least, periods // 2))
     if room < 1:
         return ()
     ahead = max(1, min(horizon, room // 2))
     count = min(wanted, room - ahead + 1)
     stride = (room - ahead) // max(count - 1, 1)
-    return tuple(periods - ahead - stride * back for back in reversed(range(count)))
+    return tuple(ahead + stride * back for back in reversed(range(count)))
 
 
 def backtest(

@@ -25,11 +25,11 @@ from forecasting.data.blocks import blocks, release
 from forecasting.data.panel import Matrix, Panel
 from forecasting.models import pooling
 from forecasting.models.base import QUANTILES
-from forecasting.models.past_sums import Past, drawn
+from forecasting.models.past_sums import Past, drawn, limits
 from forecasting.models.pooling import GRID, Numbers
 from forecasting.models.ratio_cells import RatioCells, variation
 from forecasting.models.scores import Fold, Scores, Seen, Tables, own_factors
-from forecasting.models.traits import BINS, COLD, Traits, ended, matrix, window
+from forecasting.models.traits import BINS, COLD, YOUNG, Traits, matrix, window
 from forecasting.models.windows import Sums
 
 __all__ = ["GRID", "Calibration", "Fold"]
@@ -109,7 +109,8 @@ class Calibration:
         past = drawn(panel, rows, traits, traits.level, 1, at)
         erratic = np.flatnonzero(traits.erratic) if self.weight else np.zeros(0, dtype=np.intp)
         ratios = self.cells.block(variation(panel, rows[erratic]), mean[erratic], self.cells.kept(at))
-        return self._block(traits, matrix(mean), group, own, (past, ratios, np.asarray(at)))
+        most = limits(panel, rows, traits, matrix(mean), 1)[..., None]
+        return np.minimum(self._block(traits, matrix(mean), group, own, (past, ratios, np.asarray(at))), most)
 
     def _block(
         self, traits: Traits, mean: Numbers, group: tuple[Numbers, Numbers], series_: Own, others: Others
@@ -135,9 +136,9 @@ class Calibration:
         # A higher mean is in part more sales, in part larger ones.
         none = 1 - np.minimum(traits.sells[rare, None] * np.sqrt(beside), 1.0)
         found[rare] = np.where(at < none[..., None] - CLEAR, 0.0, found[rare])
-        found = around(traits.rounded(found), mean, at)
+        found = traits.still(around(traits.rounded(found), mean, at), mean)
         shut = traits.shut[:, np.arange(mean.shape[1]) % 7]
-        idle = (traits.cold[:, None] & (mean <= 0)) | ended(mean) | shut
+        idle = (traits.cold[:, None] & (mean <= 0)) | traits.over(mean) | shut
         return np.where(idle[..., None], 0.0, found)
 
     def total(
@@ -167,9 +168,12 @@ class Calibration:
             rare, past, share, limit = drawn(panel, rows, traits, centre[:, :length].sum(axis=1), length, at)
             mixed = np.minimum((1 - share) * found[rare, length - 1] + share * past, limit)
             found[rare, length - 1] = mixed
+            most = limits(panel, rows, traits, means[:, :length].sum(axis=1)[:, None], length)
+            found[:, length - 1] = np.minimum(found[:, length - 1], most)
         found = np.maximum.accumulate(traits.rounded(found[:, wanted]), axis=1)
-        found = around(found, np.cumsum(means, axis=1)[:, wanted], np.asarray(at))
-        return np.where(ended(means)[..., None], 0.0, found)
+        summed = np.cumsum(means, axis=1)[:, wanted]
+        found = traits.still(around(found, summed, np.asarray(at)), summed)
+        return np.where(traits.over(means)[..., None], 0.0, found)
 
     @cached_property
     def _index(self) -> pd.Index[str]:
@@ -255,8 +259,9 @@ def _own(
     del beside
     values /= np.maximum(tables.distance[scores.kind, scores.bin, scores.bucket], 1e-9)
     order = np.flatnonzero(live)[np.argsort(values[live])]
-    found, sizes = pooling.quantiles(
-        values[order], scores.series[order] * BINS + scores.bin[order], len(scores.ids) * BINS
-    )
+    values, codes = values[order], scores.series[order] * BINS + scores.bin[order]
+    tame = pooling.tamed(values, scores.kind[order] > YOUNG)
+    values = pooling.shared(values, tame, codes, np.arange(len(values)))
+    found, sizes = pooling.quantiles(values, codes, len(scores.ids) * BINS)
     share = (sizes / (sizes + OWN)).reshape(-1, BINS)
     return found.reshape(len(share), BINS, len(GRID)).astype(np.float32), share.astype(np.float32)

@@ -28,8 +28,9 @@ def cold_start(panel: Panel, forecast: Forecast, rows: NDArray[np.intp] | None =
     `forecast` is of the panel's series, or of `rows` of them. The most similar are those that share the rarest
     attribute or level with the series and were observed in the newest eight seasons. The rest stays as it is. After n
     recorded zeros the mean m becomes that of the gamma-Poisson model, m / (1 + n m / SHAPE) (Gelman et al., Bayesian
-    Data Analysis, 2.6); a series with two seasons of them is no longer new, and its forecast stays. A series whose rows
-    are all in quarantine does sell, as often as it has rows.
+    Data Analysis, 2.6), and where nobody has sold anything SHAPE / n, by all recorded zeros; a series with two seasons
+    of them is no longer new, and its forecast stays. A series whose rows are all in quarantine does sell, as often as
+    it has rows.
     """
     wanted = np.arange(len(panel.y)) if rows is None else rows
     empty = never_sold(panel, wanted)
@@ -42,6 +43,9 @@ def cold_start(panel: Panel, forecast: Forecast, rows: NDArray[np.intp] | None =
     unread, share = _unreadable(panel, wanted[empty])
     expected = _similar(panel, wanted[empty], mean.shape[1]) * np.maximum(share, SHARE)[:, None].astype(np.float32)
     mean[empty] = expected / (1 + zeros[:, None] * expected / SHAPE)
+    alone = (expected <= 0).all(axis=1) & (zeros > 0)
+    if alone.any():  # the same where m is not known, and so without a limit: a few zeros are no certainty
+        mean[empty[alone]] = SHAPE / np.isfinite(panel.y).sum()
     status[empty] = "insufficient"
     reason[empty] = [
         _recorded(recorded) if recorded else UNREADABLE.format(lost) if lost else REASON

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from forecasting.data.panel import Panel
 from forecasting.models.pooling import Numbers
-from forecasting.models.traits import Traits, window
+from forecasting.models.traits import YOUNG, Traits, window
 
 STRETCHES = 10.0
 PERIODS = 20.0  # the same for single periods, of which the folds show many
+FEWEST = 14  # observed periods, for the largest of them to be a limit of frequent sales
 LARGEST = 2.0  # no quantile lies beyond so many times the largest sum that was seen
 ENOUGH = 0.75  # share of a stretch's periods that must have been observed
 Past = tuple[NDArray[np.intp], Numbers, Numbers, Numbers]
@@ -52,6 +53,20 @@ def drawn(
     weight = np.where(number > 0, apart / (apart + (STRETCHES if length > 1 else PERIODS)), 0.0)
     limit = np.where((most > 0) & (apart >= 2), LARGEST * most * np.maximum(beside, 1.0), np.inf)
     return rare, found * beside, weight, limit
+
+
+def limits(panel: Panel, rows: NDArray[np.intp], traits: Traits, total: Numbers, length: int) -> Numbers:
+    """(n, k) that quantiles of frequent sales lie below: LARGEST times the largest sum of so many periods, or its mean.
+
+    total: (n, k) means of such sums. Infinite where few periods were observed.
+    """
+    y = panel.y[rows, -2 * window(panel.frequency) :]
+    seen = np.isfinite(y)
+    sums = _running(np.where(seen, y, 0.0).astype(np.float64), min(length, y.shape[1]))
+    most = LARGEST * np.maximum(sums.max(axis=1, initial=0.0)[:, None], total)
+    known = (seen.sum(axis=1) >= max(FEWEST, 2 * length)) & (traits.kind > YOUNG) & ~traits.rare
+    found: Numbers = np.where(known[:, None], most, np.inf)
+    return found
 
 
 def _running(values: Numbers, length: int) -> Numbers:

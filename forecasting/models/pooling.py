@@ -24,6 +24,7 @@ PRIOR = 20.0  # k of the root: rows that weigh as much as the named distribution
 LIMIT = 4.0  # usual scores that an error counts as at most, in means, moments and all but the narrowest group
 MOMENTS = 40.0  # rows that the prior spread of 1 counts as
 SPREAD = 1.3  # variance of a score where no row is known: the forecast's own error comes on top of the series'
+SEVERAL = 3  # series (or errors of one) that go beyond LIMIT, for a tail to be more than an accident
 SKEWED = 100.0  # rows from which on a skewness of theirs counts more than none
 
 
@@ -53,21 +54,28 @@ def quantiles(scores: Numbers, codes: Codes, count: int) -> tuple[Numbers, NDArr
     return found, sizes
 
 
-def pooled(scores: Numbers, nested: Sequence[tuple[Codes, NDArray[np.intp]]], prior: Numbers) -> Numbers:
+def pooled(
+    scores: Numbers, nested: Sequence[tuple[Codes, NDArray[np.intp]]], prior: Numbers, series: Codes | None = None
+) -> Numbers:
     """(groups of the last code, len(GRID)) quantiles, drawn from group to wider group to the prior, (len(GRID),).
 
     scores must rise. nested: from wide to narrow, codes of the rows and, of each group, the place of its parent among
     those before; that of the first ones is not read. Rows with the code -1 are in no group of that width, those of the
-    widest not in the whole either.
+    widest not in the whole either. series: whose score each one is; the narrowest groups have whole tails as far as
+    SEVERAL series show them.
     """
-    # One wild series among few must not be what the others are like: only the narrowest group has its whole tails.
+    # One wild series among few must not be what the others are like.
     counted = _counted(scores, nested)
     tame = tamed(scores, counted == 0)
     whole, size = quantiles(tame if nested else scores, counted, 1)
     share = size[:, None] / (size[:, None] + PRIOR)
     found: Numbers = share * whole + (1 - share) * prior
     for depth, (codes, parents) in enumerate(nested):
-        own, sizes = quantiles(tame if depth < len(nested) - 1 else scores, codes, len(parents))
+        narrowest = depth == len(nested) - 1
+        tails = tame
+        if narrowest:
+            tails = scores if series is None else shared(scores, tame, codes, series)
+        own, sizes = quantiles(tails, codes, len(parents))
         share = (sizes / (sizes + ROWS))[:, None]
         found = share * own + (1 - share) * found[parents]
     return found
@@ -87,6 +95,33 @@ def tamed(scores: Numbers, counted: NDArray[np.bool_]) -> Numbers:
     """
     usual = max(1.0, float(np.median(np.abs(scores[counted]))) / 0.6745) if counted.any() else 1.0
     return np.clip(scores, -LIMIT * usual, LIMIT * usual)
+
+
+def shared(scores: Numbers, tame: Numbers, codes: Codes, owner: Codes) -> Numbers:
+    """Scores with tails as long as SEVERAL owners of each group have them, at least those that are tame.
+
+    An order of 1,000 beside 20 a day, or a series whose level has moved, is its own, not what like series do. Rising
+    scores rise within each group still.
+    """
+    found = scores.copy()
+    for sign in (1.0, -1.0):
+        beyond = np.flatnonzero((sign * scores > sign * tame) & (codes >= 0))
+        if not len(beyond):
+            continue
+        size = sign * scores[beyond]
+        order = np.lexsort((-size, owner[beyond], codes[beyond]))
+        group, mine = codes[beyond][order], owner[beyond][order]
+        first = np.concatenate([[True], (group[1:] != group[:-1]) | (mine[1:] != mine[:-1])])
+        group, largest = group[first], size[order][first]
+        order = np.lexsort((-largest, group))
+        group, largest = group[order], largest[order]
+        start = np.concatenate([[0], np.flatnonzero(np.diff(group)) + 1])
+        several = start + SEVERAL - 1
+        enough = several < np.append(start[1:], len(group))
+        most = np.full(int(group[-1]) + 1, -np.inf)
+        most[group[start[enough]]] = largest[several[enough]]
+        found[beyond] = sign * np.minimum(size, np.maximum(most[codes[beyond]], sign * tame[beyond]))
+    return found
 
 
 def means(values: Numbers, nested: Sequence[tuple[Codes, NDArray[np.intp]]], prior: float) -> Numbers:

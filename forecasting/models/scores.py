@@ -15,7 +15,7 @@ from forecasting.data.frequency import Frequency
 from forecasting.data.panel import Matrix, Panel
 from forecasting.models import pooling
 from forecasting.models.pooling import GRID, SPREAD, Codes, Numbers
-from forecasting.models.traits import BINS, COLD, FEW, KINDS, NONE, PARENT, RARE, YOUNG, Traits, ended, matrix
+from forecasting.models.traits import BINS, COLD, FEW, KINDS, NONE, PARENT, RARE, YOUNG, Traits, matrix
 
 Fold = tuple[Panel, Matrix, Matrix]  # panel at the cutoff, actuals, mean forecasts
 BUCKETS = {"D": (7, 14)}  # periods ahead: 1-7, 8-14, more
@@ -106,7 +106,7 @@ def _begun(fold: Fold, series: NDArray[np.intp], number: int) -> Seen:
     panel, actual, forecast = fold
     traits, mean = Traits.of(panel), matrix(forecast)
     steps = np.arange(mean.shape[1])
-    idle = ended(mean) | (traits.cold[:, None] & (mean <= 0))
+    idle = traits.over(mean) | (traits.cold[:, None] & (mean <= 0))
     y = np.where(idle | traits.shut[:, steps % 7] | ~np.isfinite(mean), np.nan, actual.astype(np.float64))
     mean = np.nan_to_num(mean)
     own = np.array([zlib.crc32(str(name).encode()) for name in panel.unique_ids]) / 2**32
@@ -195,7 +195,7 @@ class Tables:
                 # Where sales are frequent or rare, those of the other kind say nothing of a forecast of zero.
                 mine = order[(live & (scores.bin == bin_) & (kinds | (bin_ >= FEW)))[order]]
                 groups = nested(scores.kind[mine], scores.bucket[mine], DISTANCES)
-                own = pooling.pooled(scores.jittered[mine], groups, start)
+                own = pooling.pooled(scores.jittered[mine], groups, start, scores.series[mine])
                 those = slice(RARE, KINDS) if rare else slice(COLD, RARE)
                 found[:, those, bin_] = own.reshape(KINDS, DISTANCES, len(GRID)).swapaxes(0, 1)[:, those]
         cold = order[scores.kind[order] == COLD]

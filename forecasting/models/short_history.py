@@ -52,7 +52,7 @@ def with_assumed(panel: Panel, horizon: int, folds: Sequence[Fold]) -> list[Fold
     to all periods and series of a fold, so that bands of sums and totals are wide too.
     """
     found = list(folds)
-    if sum(int(np.isfinite(actual).sum()) for _, actual, _ in found) >= FEW_ERRORS:
+    if sum(_errors(fold) for fold in found) >= FEW_ERRORS:
         return found
     mean, variance = _moments(panel.y)
     draws = int(np.clip(MOST_DRAWN // max(mean.size * horizon, 1), *DRAWS))
@@ -64,6 +64,12 @@ def with_assumed(panel: Panel, horizon: int, folds: Sequence[Fold]) -> list[Fold
         rank = stats.norm.cdf(SHARED**0.5 * one + (1 - SHARED) ** 0.5 * own)
         found.append((panel, _gamma(rank, mean, variance), forecast))
     return found
+
+
+def _errors(fold: Fold) -> int:
+    """Actuals of series that had sold and were forecast to: dead and new ones say nothing of the others."""
+    panel, actual, mean = fold
+    return int(np.isfinite(actual[(panel.y > 0).any(axis=1) & (mean > 0).any(axis=1)]).sum())
 
 
 def _gamma(rank: NDArray[np.float64], mean: NDArray[np.float64], variance: NDArray[np.float64]) -> Matrix:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from forecasting.data.frequency import Frequency
 from forecasting.data.panel import Matrix, Panel
+from forecasting.models.accidents import without_accidents
 
 Numbers = NDArray[np.float64]
 WINDOW = {"D": 91, "W": 52, "M": 36}  # newest periods that the traits are measured on
@@ -22,6 +23,8 @@ SIZES = (0.2, 0.6)  # limits of the variation coefficient of what is sold in a p
 CHANCE = 1.0  # sales more that rare ones might as well have been
 FEWEST = 11  # kind from which on sales are so rare that twice the window is looked at
 STEPS = 12  # the smallest sale is at most so many units, for the unit to matter
+PAUSE = 0.01  # probability of a pause as long as the present one, from which on rare sales go on
+CHANGES = 12  # that are known, for their size to say how demand varies
 STEADY = 0.005  # of the level: least standard deviation
 SHUT = 6  # observed periods without a sale, for a weekday to be closed
 PARENT = np.array([0, 1, *[2] * 6, *(3 + np.arange(12) // 3)])  # of each kind: cold, young, a class of zeros
@@ -37,7 +40,8 @@ class Traits:
     linear, square: variance of a period at the level, the part that grows with the mean and the part that grows with
     its square. more: units a period that the level of rare sales may well be higher, by the number of them. unit: units
     that sales are multiples of, 0 where there is none. shut: (n_series, 7) weekdays, from the one after the cutoff on,
-    on which it never sells. sells: share of the other periods with a sale.
+    on which it never sells. sells: share of the other periods with a sale. pausing: whether sales are rare, and the
+    time since the last one no longer than such sales may well pause.
     """
 
     level: Numbers
@@ -48,6 +52,7 @@ class Traits:
     kind: NDArray[np.intp]
     shut: NDArray[np.bool_]
     sells: Numbers
+    pausing: NDArray[np.bool_]
 
     @classmethod
     def of(cls, panel: Panel, rows: NDArray[np.intp] | slice = slice(None)) -> Traits:
@@ -65,7 +70,7 @@ class Traits:
     @classmethod
     def _over(cls, newest_: Matrix, width: int, season: int) -> Traits:
         """Over the newest `width` periods; those before them are for differences to the season before."""
-        y = newest_.astype(np.float64)
+        y = without_accidents(newest_.astype(np.float64))
         newest = y[:, -width:]
         seen = np.isfinite(newest)
         count, filled = seen.sum(axis=1), np.where(seen, newest, 0.0)
@@ -76,11 +81,13 @@ class Traits:
         open_ = seen & ~_tiled(shut, seen.shape[1]) if shut is not None else seen
         share = 1 - sold.sum(axis=1) / np.maximum(open_.sum(axis=1), 1)
         yearly = np.zeros(len(y), dtype=bool)
+        frequent = share < ZEROS[0]
         if weekly:
             variance = _variance(newest, profile)
         else:
-            variance, yearly = _lesser(y, newest, level, season, share < ZEROS[0])
-        unit = _unit(filled, sold)
+            variance, yearly = _lesser(y, newest, level, season, frequent)
+        variance = np.where(frequent, np.minimum(variance, _of_changes(newest, season if weekly else 1)), variance)
+        unit = _unit(np.where(sold, newest_[:, -width:], 0.0).astype(np.float64), sold)
         safe = np.where(level > 0, level, 1.0)
         young = count < max(6, min(14, width // 6))
         variance = np.maximum(variance, (STEADY * level) ** 2)
@@ -94,7 +101,9 @@ class Traits:
         kind = np.where(zeros > 0, RARE + 3 * (zeros - 1), np.where(yearly, SEASONAL, 2)) + _sizes(filled, sold)
         kind = np.where(level > 0, np.where(young, YOUNG, kind), COLD).astype(np.intp)
         shut = np.zeros((len(y), 7), dtype=bool) if shut is None else shut
-        return cls(level, linear, square, more, unit, kind, shut, 1 - share)
+        since = (open_ & ~np.maximum.accumulate(sold[:, ::-1], axis=1)[:, ::-1]).sum(axis=1)
+        pausing = (kind >= RARE) & seen[:, -season:].any(axis=1) & (share**since >= PAUSE)
+        return cls(level, linear, square, more, unit, kind, shut, 1 - share, pausing)
 
     @property
     def rare(self) -> NDArray[np.bool_]:
@@ -123,9 +132,16 @@ class Traits:
         """
         level = self.level[:, None]
         drawn = level + trust[:, None] * (mean - level)
-        moved = (self.rare & (mean > 0).any(axis=1))[:, None]
+        moved = (self.rare & ~self.over(mean)[:, 0])[:, None]
         found: Numbers = np.where(moved, np.maximum(drawn, 0.0), mean)
         return found
+
+    def over(self, mean: Numbers) -> NDArray[np.bool_]:
+        """(n_series, 1) whether a forecast of zero throughout says that demand has ended, or not begun.
+
+        For rare sales it may be that the last season had none by chance.
+        """
+        return np.asarray((mean <= 0).all(axis=1) & ~self.pausing)[:, None]
 
     def relative(self, mean: Numbers) -> NDArray[np.intp]:
         """(n_series, n) bins of mean forecasts beside the level: next to nothing, little, or of its size."""
@@ -152,6 +168,15 @@ class Traits:
         some = np.where(unit > 0, unit, 1.0)
         found: Numbers = np.where(unit > 0, np.round(quantiles / some) * some, quantiles)
         return found
+
+    def still(self, quantiles: Numbers, mean: Numbers) -> Numbers:
+        """Quantiles (n_series, n, n_levels); of a series without any variation the mean, where they are STEADY near.
+
+        Its spread is an assumption: 25.02 of 5 a day would be one unit, or a pack, too much in an order.
+        """
+        constant = (self.linear + self.square <= 1.01 * (STEADY * self.level) ** 2) & (self.level > 0)
+        near = np.abs(quantiles - mean[..., None]) <= STEADY * mean[..., None]
+        return np.where(constant[:, None, None] & near, mean[..., None], quantiles)
 
 
 def window(frequency: Frequency) -> int:
@@ -188,6 +213,20 @@ def _variance(newest: Numbers, profile: Numbers) -> Numbers:
     left = np.maximum(seen.sum(axis=1) - 7, 1)
     found: Numbers = (np.where(seen, error, 0.0) ** 2).sum(axis=1) / left
     return found
+
+
+def _of_changes(newest: Numbers, after: int) -> Numbers:
+    """(n,) half the mean squared change `after` periods on, as a variance; infinite where few changes are known.
+
+    A level that has moved counts once, not as a difference from the mean in every period (von Neumann, 1941).
+    """
+    if newest.shape[1] <= after:
+        return np.full(len(newest), np.inf)
+    change = newest[:, after:] - newest[:, :-after]
+    known = np.isfinite(change)
+    count = known.sum(axis=1)
+    half = (np.where(known, change, 0.0) ** 2).sum(axis=1) / np.maximum(2 * count, 1)
+    return np.where(count >= CHANGES, half, np.inf)
 
 
 def _lesser(
@@ -231,11 +270,6 @@ def _sizes(filled: Numbers, sold: NDArray[np.bool_]) -> NDArray[np.intp]:
     spread = np.sqrt((np.where(sold, filled - mean[:, None], 0.0) ** 2).sum(axis=1) / count)
     found: NDArray[np.intp] = np.searchsorted(SIZES, spread / np.maximum(mean, 1e-300), side="right")
     return found
-
-
-def ended(mean: Numbers) -> NDArray[np.bool_]:
-    """(n, 1) whether the forecast is zero throughout: that demand has ended, or not begun."""
-    return np.asarray((mean <= 0).all(axis=1))[:, None]
 
 
 def matrix(mean: Matrix) -> Numbers:

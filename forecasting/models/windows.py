@@ -153,7 +153,7 @@ def _form(rows: Rows, used: NDArray[np.bool_], spread: Numbers, factor: Numbers)
     scores = (rows.jittered / beside)[taken]
     order = np.argsort(scores)
     groups = nested(rows.kind[taken[order]], None, 1)
-    found: Numbers = spread[:, None] * pooling.pooled(scores[order], groups, prior)
+    found: Numbers = spread[:, None] * pooling.pooled(scores[order], groups, prior, rows.series[taken[order]])
     return found
 
 

@@ -193,6 +193,21 @@ def test_stale_sales_and_a_thin_day_are_stopped() -> None:
     )  # fmt: skip
 
 
+def test_zeros_of_an_item_that_sells_rarely_are_fresh_and_no_gap() -> None:
+    rare = lines(*({"ds": f"2026-06-{day:02d}", "y": 5 * (day in (3, 12, 24))} for day in range(1, 31)))
+    for rule in ("freshness", "gap"):
+        assert _periods_gate(rare, rule)
+        # The same sales without rows of the days between them; and zeros after a month in which every day sold.
+        assert not _periods_gate(rare[rare["y"] > 0], rule)
+    daily = lines(*({"ds": f"2026-06-{day:02d}", "y": 5 * (day < 25)} for day in range(1, 31)))
+    assert not _periods_gate(daily, "freshness")
+
+
+def _periods_gate(raw: pd.DataFrame, rule: str) -> bool:
+    screened, known = screen_sales(raw, PERIODS, Screen(), Known(CUTOFF)), Known(CUTOFF)
+    return bool(gates(screened, PERIODS, "D", Screen(), known).set_index("rule").at[rule, "passed"])
+
+
 def test_a_store_gone_silent_is_named() -> None:
     raw = shop({"S1": 0, "S2": 1})
     screened = screen_sales(raw, LINES, Screen(), Known(CUTOFF))

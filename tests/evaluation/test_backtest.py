@@ -32,6 +32,14 @@ def test_a_handful_of_periods_has_the_folds_that_it_can_have(periods: int, folds
     assert plan(panel_of([[1.0] * periods]), 7, None, None, "auto").folds == folds
 
 
+@pytest.mark.parametrize(
+    ("hours", "folds"), [(20, ()), (48, (24,)), (72, (24, 48)), (80, (32, 56)), (120, (48, 72, 96))]
+)
+def test_folds_of_a_few_days_of_hours_end_with_a_day(hours: int, folds: tuple[int, ...]) -> None:
+    found = plan(panel_of([[1.0] * hours], frequency="H"), 24, None, None, "auto").folds
+    assert found == folds
+
+
 def test_a_small_panel_has_more_folds_in_the_newer_half_of_its_history() -> None:
     weekly = panel_of([[1.0] * 115], frequency="W-MON")
     assert plan(weekly, 8, None, None, "auto").folds == (67, 75, 83, 91, 99, 107)

@@ -144,3 +144,57 @@ def test_a_month_without_a_sale_is_zero_in_packs_and_in_pieces() -> None:
     found = Calibration.fit(folds).quantiles(panel.first(66), means[-1], at=(0.75,))
     # One in ten has sold in more than a fifth of its newest months, by chance.
     assert (found == 0).mean() > 0.85
+
+
+def test_one_order_of_a_thousand_is_no_spread_and_no_tail_of_like_items() -> None:
+    random = np.random.default_rng(1)
+    rows = random.integers(18, 23, (4, 182)).astype(float)
+    rows[0, 100], rows[1, -40], rows[2, -12] = 1000, 1000, 1000  # long ago, before the folds, in the newest but one
+    folds, panel, mean = kept(rows)
+    calibration = Calibration.fit(folds, (7,))
+    mean[:] = 20.0
+    low, high = np.moveaxis(calibration.quantiles(panel, mean, at=(0.05, 0.95)), -1, 0)
+    assert (low > 4).all()
+    assert (high < 40).all()
+    assert (low[3] > 14).all()
+    assert (high[3] < 26).all()
+    week = calibration.total(panel, mean, np.arange(4), (0.05, 0.95, 0.99), (0, 7))[:, 0]
+    assert (week[3] > (100, 140, 140)).all()
+    assert (week[3] < (140, 185, 200)).all()
+    assert (week[:, 2] < 320).all()  # 27,000 where the order counted as any other day
+
+
+def test_no_quantile_of_frequent_sales_is_beyond_twice_the_largest() -> None:
+    random = np.random.default_rng(2)
+    rows = random.poisson(20, (2, 182))
+    rows[0, -20:] = random.poisson(60, 20)  # the level has moved, before the newest folds
+    folds, panel, mean = kept(rows)
+    calibration = Calibration.fit(folds, (7,))
+    assert calibration.quantiles(panel, mean)[0].max() <= 2 * rows[0].max()
+    weeks = np.lib.stride_tricks.sliding_window_view(rows[0], 7).sum(axis=1)
+    assert calibration.total(panel, mean, np.arange(2), (0.99,), (0, 7))[0].max() <= 2 * weeks.max()
+
+
+def test_a_constant_series_has_no_band_and_its_sums_no_unit_too_many() -> None:
+    folds, panel, mean = kept(np.full((2, 182), 5.0))
+    calibration = Calibration.fit(folds, (5,))
+    assert (calibration.quantiles(panel, mean) == 5).all()
+    assert (calibration.total(panel, mean, np.arange(2), (0.01, 0.99), (0, 5)) == 25).all()
+
+
+def test_rare_sales_that_a_naive_forecast_sees_none_of_have_a_band_and_dead_ones_none() -> None:
+    random = np.random.default_rng(3)
+    rare = np.where(random.random((4, 182)) < 1 / 7, 7.0, 0.0)
+    rare[:, -7:] = 0
+    rare[3, 60:] = 0
+    names = pd.DataFrame({"unique_id": [f"s{k}" for k in range(4)]})
+    panel = panel_of(rare.tolist(), series=names, levels=())
+    folds = [(panel.first(at), panel.y[:, at : at + 7], panel.y[:, at - 7 : at]) for at in (161, 168, 175)]
+    mean = panel.y[:, -7:]
+    assert (mean == 0).all()
+    calibration = Calibration.fit(folds, (7,))
+    high = calibration.quantiles(panel, mean, at=(0.95,))[..., 0]
+    assert (high[:3] == 7).mean() > 0.6
+    week = calibration.total(panel, mean, np.arange(4), (0.95,), (0, 7))[:, 0, 0]
+    assert (week[:3] >= 7).all()
+    assert high[3].max() == week[3] == 0

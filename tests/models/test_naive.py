@@ -38,6 +38,13 @@ def test_naive_looks_back_over_months_and_what_sold_long_ago_is_no_cold_start() 
     assert forecast.status.tolist() == ["ok"] * 3
 
 
+def test_a_few_zeros_of_all_that_is_known_are_no_certainty_and_many_are() -> None:
+    for zeros, mean in ((1, 0.3), (5, 0.06), (20, 0.0)):
+        forecast = SeasonalMean().predict(panel_of([[0.0] * zeros]), 3)
+        np.testing.assert_allclose(forecast.mean, mean, rtol=1e-6)
+        assert forecast.status.tolist() == ["insufficient" if mean else "ok"]  # a blend names the others
+
+
 def test_naive_takes_the_newest_value_where_a_weekday_was_never_observed() -> None:
     panel = panel_of([[3.0, 5.0, NAN]])
     assert SeasonalNaive().predict(panel, 7).mean.tolist() == [[5, 5, 5, 5, 3, 5, 5]]

@@ -65,3 +65,11 @@ def test_a_series_without_any_observation_has_no_assumed_actual() -> None:
     folds = with_assumed(panel_of([[float("nan")], [3.0]]), 4, [])
     assert np.isnan(folds[0][1][0]).all()
     assert np.isfinite(folds[0][1][1]).all()
+
+
+def test_dead_and_new_series_do_not_make_few_errors_enough() -> None:
+    alive, dead, new = [5.0] * 20, [5.0] * 5 + [0.0] * 15, [float("nan")] * 13 + [5.0] * 7
+    for rows in ([alive], [alive, dead, dead, new, new]):
+        panel = panel_of(rows)
+        mean = np.array([[5.0] * 7, *[[0.0] * 7] * 2, *[[1.5] * 7] * 2], dtype=np.float32)[: len(rows)]
+        assert len(with_assumed(panel, 7, [(panel.first(13), panel.y[:, 13:20], mean)])) > 1
