@@ -90,7 +90,7 @@ class Scores:
         return replace(self, plain=self.plain / mine, jittered=self.jittered / mine)
 
     def shared(self) -> float:
-        """Part of the mean squared score that all scores of a fold have in common, 0 to 1: of few series, nearly all."""
+        """Part of the mean squared score that all scores of a fold share, 0 to 1: of few series, nearly all."""
         used = self.kind != COLD
         fold, values = self.fold[used], self.plain[used]
         count = np.maximum(np.bincount(fold, minlength=len(self.folds)), 1)
