@@ -25,7 +25,7 @@ from forecasting.data.blocks import blocks, release
 from forecasting.data.panel import Matrix, Panel
 from forecasting.models import pooling
 from forecasting.models.base import QUANTILES
-from forecasting.models.past_sums import Past, drawn, limits
+from forecasting.models.past_sums import LARGEST, Past, drawn, limits
 from forecasting.models.pooling import GRID, Numbers
 from forecasting.models.ratio_cells import RatioCells, variation
 from forecasting.models.scores import Fold, Scores, Seen, Tables, own_factors
@@ -116,7 +116,7 @@ class Calibration:
         self, traits: Traits, mean: Numbers, group: tuple[Numbers, Numbers], series_: Own, others: Others
     ) -> Numbers:
         scores, distances = group
-        (rare, values, share_of_past, _), ratios, at = others
+        (rare, values, share_of_past, limit), ratios, at = others
         mine, share, factor, trust = series_
         centre = traits.centre(mean, trust)
         bins, kind = traits.relative(centre), traits.kind[:, None]
@@ -133,6 +133,9 @@ class Calibration:
         found[rare] = (1 - share_of_past[:, None]) * found[rare] + drawn_
         if self.weight:
             found[traits.erratic] = (1 - self.weight) * found[traits.erratic] + self.weight * ratios
+        # Zeros of another season make a series look rare, and its newest sales like errors of many times the forecast.
+        most = np.maximum(limit, LARGEST * mean[rare])
+        found[rare] = np.minimum(found[rare], most[..., None])
         # A higher mean is in part more sales, in part larger ones.
         none = 1 - np.minimum(traits.sells[rare, None] * np.sqrt(beside), 1.0)
         found[rare] = np.where(at < none[..., None] - CLEAR, 0.0, found[rare])

@@ -19,7 +19,7 @@ from forecasting.models.traits import YOUNG, Traits, window
 STRETCHES = 10.0
 PERIODS = 20.0  # the same for single periods, of which the folds show many
 FEWEST = 14  # observed periods, for the largest of them to be a limit of frequent sales
-LARGEST = 2.0  # no quantile lies beyond so many times the largest sum that was seen
+LARGEST = 2.0  # no quantile lies beyond so many times the largest sum that was seen, or the mean
 ENOUGH = 0.75  # share of a stretch's periods that must have been observed
 Past = tuple[NDArray[np.intp], Numbers, Numbers, Numbers]
 
@@ -51,7 +51,7 @@ def drawn(
     beside = (total[rare] / np.maximum(traits.level[rare] * length, 1e-300))[:, None]
     apart = seen.sum(axis=1)[:, None] / length
     weight = np.where(number > 0, apart / (apart + (STRETCHES if length > 1 else PERIODS)), 0.0)
-    limit = np.where((most > 0) & (apart >= 2), LARGEST * most * np.maximum(beside, 1.0), np.inf)
+    limit = np.where((most > 0) & (apart >= 2), LARGEST * np.maximum(most, total[rare, None]), np.inf)
     return rare, found * beside, weight, limit
 
 

@@ -77,7 +77,12 @@ def _new(vintage: pd.DataFrame) -> pd.DataFrame:
     short = vintage["reason"].fillna("").str.endswith(TOO_FEW)  # all series of a young shop, which have sold
     cold = (vintage["status"] == "insufficient") & ~short
     units = vintage[cold].groupby("unique_id")["mean"].sum()
-    told = [f"new, no sales of its own yet: {value:,.1f} units by similar series" for value in units]
+    why = vintage[cold].groupby("unique_id")["reason"].first()
+    told = [
+        f"{reason}: {value:,.1f} units" if reason.startswith("no sale in") else
+        f"new, no sales of its own yet: {value:,.1f} units by similar series"
+        for reason, value in zip(why.fillna(""), units, strict=True)
+    ]  # fmt: skip
     return _table(units, "new", told)
 
 

@@ -198,3 +198,23 @@ def test_rare_sales_that_a_naive_forecast_sees_none_of_have_a_band_and_dead_ones
     week = calibration.total(panel, mean, np.arange(4), (0.95,), (0, 7))[:, 0, 0]
     assert (week[:3] >= 7).all()
     assert high[3].max() == week[3] == 0
+
+
+def test_the_first_days_of_a_season_have_no_quantile_beyond_twice_what_was_ever_seen() -> None:
+    random = np.random.default_rng(4)
+    y = random.poisson(9, size=(8, 400)).astype(np.float32)
+    y[:3, :390] = 0  # shops that open for the season ten days before the cutoff, after a year of zeros
+    y[:3, 7:150] = random.poisson(9, size=(3, 143))
+    panel = panel_of(y)
+    folds = []
+    for cut in (379, 386, 393):  # at the first of them nothing announces the season
+        mean = np.full((8, 7), 9, dtype=np.float32)
+        mean[:3] = 0.5
+        folds.append((panel.first(cut), y[:, cut : cut + 7], mean))
+    made = Calibration.fit(folds, (7,))
+    found = made.quantiles(panel, np.full((8, 7), 9, dtype=np.float32))
+    rows = np.arange(8)
+    sums = made.total(panel, np.full((8, 7), 9, dtype=np.float32), rows, (0.95,), (0, 7))
+    largest = y[:3, -182:].max(axis=1)
+    assert (found[:3, :, -1] <= 2 * np.maximum(largest, 9)[:, None] + 1e-3).all()
+    assert (sums[:3, 0, 0] <= 2 * np.maximum(7 * largest, 63) + 1e-3).all()
