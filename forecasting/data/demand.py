@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from forecasting.data import missing_periods
 from forecasting.data.blocks import Scratch, blocks, release
 from forecasting.data.closures import Closures, Sold, find
 from forecasting.data.delivery import NO_ROW, Deliveries, Gaps, counter, no_row
@@ -32,14 +33,16 @@ class _Unseen:
     """What makes a cell unobserved.
 
     started: (n_series,) period in which each series begins, n_periods for none (see `_begin`). closures: see
-    closures.py. out, quarantined: sorted flat positions of the cells without stock, and of those with a row of unknown
-    quantity. gaps: where a missing row is unknown. skipped: (n_periods,) hours that the clock leaves out.
+    closures.py. out, quarantined, missing: sorted flat positions of the cells without stock, of those with a row of
+    unknown quantity, and of weeks or longer that were not delivered (missing_periods.py). gaps: where a missing row is
+    unknown. skipped: (n_periods,) hours that the clock leaves out.
     """
 
     started: Positions
     closures: Closures
     out: Positions
     quarantined: Positions
+    missing: Positions
     gaps: Gaps | None
     skipped: Flags
 
@@ -50,6 +53,7 @@ class _Unseen:
         if self.gaps is not None:
             missing, ended = self.gaps.find(no_row(block), part)
             found[missing] = NOT_DELIVERED
+        _mark(found, self.missing, part.start * periods, NOT_DELIVERED)
         _mark(found, self.out, part.start * periods, OUT_OF_STOCK)
         shut = self.closures.stores[self.closures.store[part]]
         # A missing row of a complete source says nothing about a series by itself; a store without any was closed.
@@ -120,11 +124,16 @@ def _unseen(tables: Tables, settings: Settings, grid: Grid, by_period: Matrix, e
         hidden = np.union1d(out, rows.quarantined)
         sold = Sold(by_period, rows.sold, grid.series["store"], hidden, rows.quarantined)
         closures = find(sold, settings.panel.closed_periods)
+    missing = np.empty(0, dtype=np.intp)
+    if settings.panel.missing_rows != "zero" and grid.frequency.kind in ("W", "M", "Q"):
+        hidden = np.union1d(out, rows.quarantined)
+        bound = max(1, settings.panel.closed_periods * grid.frequency.month // 28)
+        missing = missing_periods.find(by_period, rows.sold, hidden, grid.frequency, bound)
     if grid.frequency.code == "H":
         skipped[left_out(grid.periods, settings.extract.timezone)] = True
     longest = settings.panel.missing_periods or grid.frequency.longest_gap
     gaps = rows.deliveries.gaps(settings.panel.missing_rows, longest) if rows.deliveries else None
-    return _Unseen(_begin(rows, periods), closures, out, rows.quarantined, gaps, skipped)
+    return _Unseen(_begin(rows, periods), closures, out, rows.quarantined, missing, gaps, skipped)
 
 
 def _begin(rows: _Rows, periods: int) -> Positions:
