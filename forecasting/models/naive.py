@@ -65,12 +65,13 @@ class SeasonalMean:
     year: exponentially weighted level, times a damped yearly profile where two years are known.
 
     decay: weight of one week of days against the next newer one. weeks: newest weeks used for days. yearly_decay:
-    weight of one period against the next newer one, for weeks and months.
+    weight of one period against the next newer one, for weeks and months. common_only: see profile.py.
     """
 
     decay: float = 0.8
     weeks: int = 8
     yearly_decay: float = 0.87
+    common_only: bool = False
 
     name = "seasonal_mean"
 
@@ -104,7 +105,7 @@ class SeasonalMean:
     def yearly(self, panel: Panel, horizon: int, rows: NDArray[np.intp]) -> Matrix:
         """(len(rows), horizon) of weeks or months; the common part of the profile is that of the whole panel."""
         season = panel.frequency.season
-        y, index = panel.y[rows], profile(panel.y, season)[rows]
+        y, index = panel.y[rows], profile(panel.y, season, self.common_only)[rows]
         periods = y.shape[1]
         past = index[:, (np.arange(periods) - periods) % season]
         age = np.arange(periods - 1, -1, -1, dtype=np.float32)
@@ -123,7 +124,8 @@ class SeasonalMean:
         """Read what `save` wrote. Raises ArtifactError where it is not whole."""
         try:
             content = json.loads((folder / SPEC_FILE).read_text(encoding="utf-8"))
-            return cls(float(content["decay"]), int(content["weeks"]), float(content["yearly_decay"]))
+            numbers = float(content["decay"]), int(content["weeks"]), float(content["yearly_decay"])
+            return cls(*numbers, bool(content.get("common_only", True)))  # releases up to 0.2 did not write it
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ArtifactError(f"{folder} does not hold a seasonal mean: {error}") from None
 

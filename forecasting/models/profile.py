@@ -51,10 +51,11 @@ class _Years:
         return found
 
 
-def profile(y: Matrix, season: int) -> Matrix:
+def profile(y: Matrix, season: int, common_only: bool = False) -> Matrix:
     """(n, season) demand relative to the trend at each place of the season from the cutoff on, drawn towards 1.
 
-    y: (n, n_periods), NaN where not observed. 1 everywhere where fewer than two whole seasons are known.
+    y: (n, n_periods), NaN where not observed. 1 everywhere where fewer than two whole seasons are known. common_only:
+    for models of releases up to 0.2, which drew every series to the common profile alike.
     """
     cycles = min(CYCLES, y.shape[1] // season)
     flat = np.ones((len(y), season), dtype=np.float32)
@@ -67,10 +68,14 @@ def profile(y: Matrix, season: int) -> Matrix:
     above = np.where(seen, blocks, 0).sum(axis=1, dtype=np.float64)
     below = np.where(seen, trend, 0).sum(axis=1, dtype=np.float64)
     whole = ((seen.mean(axis=2) > 0.5).sum(axis=1) >= 2)[:, None]
-    common = _common(years, above, below, whole)
-    part = _part(years, common)
-    mine = 1 + part * (common - 1)
-    drawn = _doubt(years, mine) * years.level
+    if common_only:
+        weight = DOUBT * years.level[whole[:, 0]].sum()
+        common = (above.sum(axis=0, where=whole) + weight) / np.maximum(below.sum(axis=0, where=whole) + weight, 1e-9)
+        mine, drawn = common, DOUBT_SERIES * years.level
+    else:
+        common = _common(years, above, below, whole)
+        mine = 1 + _part(years, common) * (common - 1)
+        drawn = _doubt(years, mine) * years.level
     own = (above + drawn * mine) / np.maximum(below + drawn, 1e-9)
     index = np.where(whole, own, common)
     return np.where(years.level > 0, index, flat).astype(np.float32)
