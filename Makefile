@@ -55,23 +55,23 @@ restore: $(if $(wildcard .env),,$(ENV)) ## put them back from a backup: make res
 	@if [ -f .env ]; then python3 docker/stack.py restore "$(FROM)" $(if $(OVERWRITE),--overwrite); \
 	else $(BIN)/python -m forecasting restore --conf $(CONF) --from "$(FROM)" $(if $(OVERWRITE),--overwrite) $(ARGS); fi
 
-test: $(ENV)     ## the tests; PYTEST='tests/data -k panel' runs some
+test: $(ENV)     ## the tests; PYTEST='tests/panel -k panel' runs some
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 long-test: $(ENV) ## the long ones: many nights, tutorials, a whole Airflow by REST; faults and two weeks in their short forms
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests/nights tests/integration tests/chaos tests/soak $(PYTEST)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests/system/nights tests/system/integration tests/system/chaos tests/system/soak $(PYTEST)
 
 browser-test: $(ENV) ## tests that click through Airflow in a headless Chromium (which must be on PATH)
-	@$(BIN)/python -m pytest -rs tests/browser $(PYTEST)
+	@$(BIN)/python -m pytest -rs tests/system/browser $(PYTEST)
 
 compose-test: $(ENV) ## the containers: nights on Celery workers, kills, backup and restore; needs Docker, 20 to 40 minutes
-	@$(BIN)/python -m pytest -rs tests/compose $(PYTEST)
+	@$(BIN)/python -m pytest -rs tests/system/compose $(PYTEST)
 
 soak: $(ENV)     ## two months of nights in one go, with all that goes wrong; report in var/soak
-	@$(BIN)/python -m tests.soak $(ARGS)
+	@$(BIN)/python -m tests.system.soak $(ARGS)
 
 chaos: $(ENV)    ## kills, malformed rows, full disks, lost databases; report in var/chaos
-	@$(BIN)/python -m tests.chaos --kills 50 --rows 10000 --out var/chaos $(ARGS)
+	@$(BIN)/python -m tests.system.chaos --kills 50 --rows 10000 --out var/chaos $(ARGS)
 
 check: $(ENV)    ## ruff (lint, format), mypy --strict, layers
 	@$(BIN)/ruff check .

@@ -15,10 +15,10 @@ import pandas as pd
 
 from benchmarks.arima_sets import first
 from benchmarks.small import SETS
-from forecasting.data.frequency import Frequency
-from forecasting.data.panel import Panel
-from forecasting.models.arima import Arima
-from forecasting.sections import ArimaSettings
+from forecasting.core.config.sections import ArimaSettings
+from forecasting.core.frequency import Frequency
+from forecasting.models.arima.model import Arima
+from forecasting.panel.panel import Panel
 
 NO_LIMIT = 86_400.0  # seconds: an order is sought for every series, as the peer does
 

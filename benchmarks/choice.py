@@ -17,12 +17,12 @@ import numpy as np
 import pandas as pd
 
 from forecasting import models
-from forecasting.data.frequency import Frequency
-from forecasting.data.panel import Matrix, Panel
+from forecasting.core.config.settings import Settings
+from forecasting.core.frequency import Frequency
 from forecasting.evaluation import metrics
 from forecasting.evaluation.relative import BASELINE
-from forecasting.settings import Settings
-from forecasting.steps.challenger import challenger
+from forecasting.panel.panel import Matrix, Panel
+from forecasting.steps.train.challenger import challenger
 
 HORIZON, WEEKS = 8, 115
 CANDIDATES = ("seasonal_naive", "seasonal_mean", "lightgbm", "ets", "theta")

@@ -24,8 +24,8 @@ from benchmarks import results
 from benchmarks.ours import EXAMPLES, versions
 from benchmarks.scale import DAYS, LEVELS, NIGHT
 from benchmarks.scale_data import make
-from tests.compose.stack import Planner, Stack, need_docker
-from tests.shops import changed
+from tests.support.shops import changed
+from tests.system.compose.stack import Planner, Stack, need_docker
 
 COPIES = 10
 CHANGES: dict[str, object] = {

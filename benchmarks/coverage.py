@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 
 from benchmarks import results
 from benchmarks.tables import number, table
-from forecasting.data.frequency import Frequency
-from forecasting.data.panel import Panel
+from forecasting.core.frequency import Frequency
 from forecasting.evaluation.backtest import backtest, plan
-from forecasting.models.calibrations import Calibrations
-from forecasting.models.naive import SeasonalMean
-from forecasting.planning.sums import distribution
+from forecasting.models.baselines import SeasonalMean
+from forecasting.models.intervals.levels import Calibrations
+from forecasting.panel.panel import Panel
+from forecasting.planning.demand_sums import distribution
 
 Numbers = NDArray[np.float64]
 KINDS = ("poisson", "negative binomial", "intermittent", "weekday", "seasonal", "steady")

@@ -17,18 +17,19 @@ from pathlib import Path
 
 import pandas as pd
 
-from forecasting import settings as configuration
-from forecasting.data.tables import DRIFT
-from forecasting.settings import Settings
-from forecasting.sources import demo, demo_shifts
-from forecasting.sources.demo_shifts import Shift
-from forecasting.steps import forecast
-from forecasting.steps.demo import tonight
-from forecasting.steps.drift import detect
-from forecasting.steps.extract import extract
+from forecasting.core.config import settings as configuration
+from forecasting.core.config.settings import Settings
+from forecasting.sources.demo import database
+from forecasting.sources.demo import shifts as demo_shifts
+from forecasting.sources.demo.shifts import Shift
+from forecasting.steps.forecast import forecast
+from forecasting.steps.ingest.demo import tonight
+from forecasting.steps.ingest.extract import extract
+from forecasting.steps.monitor.drift import detect
 from forecasting.steps.run import Run
-from forecasting.steps.train import train
-from forecasting.stores.warehouse import Warehouse
+from forecasting.steps.train.train import train
+from forecasting.storage.warehouse.warehouse import Warehouse
+from forecasting.tables.warehouse import DRIFT
 
 ROOT = Path(__file__).parents[1]
 NIGHTS, WITHIN, AT = 60, 7, (30,)
@@ -69,7 +70,7 @@ def shifted(settings: Settings, changes: Sequence[str], text: str, last: date) -
         shift = Shift.parse(f"{text}@{last + timedelta(days=1)}")
         for number in range(1, WITHIN + 1):
             day = last + timedelta(days=number)
-            demo.advance(mine, day)
+            database.advance(mine, day)
             demo_shifts.apply(mine, day, [shift])
             if marked := night(mine, day, learn=False):
                 return number, "; ".join(marked[:2])

@@ -25,22 +25,22 @@ from scipy.stats import norm
 from benchmarks import results
 from benchmarks.ours import leave_out, versions
 from benchmarks.small import Small, vn2
-from forecasting import settings as configuration
-from forecasting.data.planning_tables import REPLENISHMENT
-from forecasting.planning.inventory import Terms, critical_ratio
-from forecasting.planning.simulate import Costs, Policy, Replay, Shelf, by_levels, replay
-from forecasting.settings import Settings
-from forecasting.sources import demo
-from forecasting.steps import forecast
-from forecasting.steps.demo import tonight
-from forecasting.steps.extract import extract
-from forecasting.steps.forecast import calibrations_of
-from forecasting.steps.ordering import terms_of
-from forecasting.steps.replenish import Vintage, abc_xyz, proposals, replenish
+from forecasting.core.config import settings as configuration
+from forecasting.core.config.settings import Settings
+from forecasting.planning.order_terms import terms_of
+from forecasting.planning.orders import Terms, critical_ratio
+from forecasting.planning.replay import Costs, Policy, Replay, Shelf, by_levels, replay
+from forecasting.sources.demo import database
+from forecasting.steps.forecast import forecast
+from forecasting.steps.forecast.forecast import calibrations_of
+from forecasting.steps.forecast.replenish import Vintage, abc_xyz, proposals, replenish
+from forecasting.steps.ingest.demo import tonight
+from forecasting.steps.ingest.extract import extract
 from forecasting.steps.run import Run
-from forecasting.steps.train import due, train
-from forecasting.stores.lake import Lake
-from forecasting.stores.warehouse import Warehouse
+from forecasting.steps.train.train import due, train
+from forecasting.storage.lake.lake import Lake
+from forecasting.storage.warehouse.warehouse import Warehouse
+from forecasting.tables.planning import REPLENISHMENT
 
 ROOT = Path(__file__).parents[1]
 Array = NDArray[np.float64]
@@ -292,8 +292,8 @@ def _cycles(done: Replay, live: NDArray[np.bool_], first: int) -> float:
 
 def demand_of(settings: Settings, names: Sequence[str], days: Sequence[date]) -> Array:
     """(n_series, n_days) units wanted, from the demo's own record of the truth."""
-    with demo.opened(demo.truth_url(settings)) as connection:
-        rows = pd.read_sql(demo.DEMAND.select(), connection)
+    with database.opened(database.truth_url(settings)) as connection:
+        rows = pd.read_sql(database.DEMAND.select(), connection)
     rows = rows.assign(unique_id=rows["sku"] + "_" + rows["shop"], day=pd.to_datetime(rows["day"]))
     wide = rows.pivot(index="unique_id", columns="day", values="demand").reindex(list(names))
     return wide.reindex(columns=[pd.Timestamp(day) for day in days]).fillna(0).to_numpy(dtype=np.float64)

@@ -25,14 +25,14 @@ import forecasting
 from benchmarks import model_sets
 from benchmarks.model_sets import ROOT, Sample
 from forecasting import models
-from forecasting.data.panel import Panel
 from forecasting.evaluation.promotion import Verdict, Window, cutoffs, judge
 from forecasting.models.base import Forecast, Forecaster
-from forecasting.models.naive import SeasonalNaive
-from forecasting.steps.challenger import challenger
-from forecasting.steps.promotion import markdown
+from forecasting.models.baselines import SeasonalNaive
+from forecasting.panel.panel import Panel
 from forecasting.steps.run import code_version
-from forecasting.stores.manifest import verify, write_manifest
+from forecasting.steps.train.challenger import challenger
+from forecasting.steps.train.promotion import markdown
+from forecasting.storage.registry.manifest import verify, write_manifest
 
 RELEASED = Path(__file__).parent / "released"
 CUTOFFS = 4  # within the unseen horizon, at most

@@ -12,13 +12,13 @@ from datetime import date
 from pathlib import Path
 
 from benchmarks import ours
-from forecasting import settings as configuration
-from forecasting.data.panel import Panel
-from forecasting.settings import Settings
-from forecasting.steps.demo import tonight
-from forecasting.steps.extract import extract
+from forecasting.core.config import settings as configuration
+from forecasting.core.config.settings import Settings
+from forecasting.panel.panel import Panel
+from forecasting.steps.ingest.demo import tonight
+from forecasting.steps.ingest.extract import extract
 from forecasting.steps.run import Run
-from forecasting.stores.lake import Lake
+from forecasting.storage.lake.lake import Lake
 
 ROOT = Path(__file__).parents[1]
 DEMO = "demo"

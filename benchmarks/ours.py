@@ -16,11 +16,11 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.measure import ROOT, Measured, run
-from forecasting import settings as configuration
-from forecasting.data import tables
-from forecasting.settings import Settings
-from forecasting.stores.lake import Lake
-from forecasting.stores.warehouse import Warehouse
+from forecasting.core.config import settings as configuration
+from forecasting.core.config.settings import Settings
+from forecasting.storage.lake.lake import Lake
+from forecasting.storage.warehouse.warehouse import Warehouse
+from forecasting.tables import warehouse
 
 EXAMPLES = Path(__file__).parents[1] / "conf" / "examples"
 PACKAGES = ("lightgbm", "statsmodels", "pandas", "numpy")
@@ -50,12 +50,12 @@ class Shop:
 
     def forecasts(self, cutoff: date) -> pd.DataFrame:
         """The published vintage: unique_id, ds, mean and quantiles as pXX."""
-        columns = ["unique_id", "ds", *(name for name in tables.FORECASTS.columns if _is_number(name))]
-        return Warehouse(self.settings.warehouse).read(tables.FORECASTS, columns, cutoff=pd.Timestamp(cutoff))
+        columns = ["unique_id", "ds", *(name for name in warehouse.FORECASTS.columns if _is_number(name))]
+        return Warehouse(self.settings.warehouse).read(warehouse.FORECASTS, columns, cutoff=pd.Timestamp(cutoff))
 
     def level_forecasts(self, cutoff: date) -> pd.DataFrame | None:
         """The published totals of the aggregated levels, where this version of the project has such a table."""
-        table = getattr(tables, "FORECAST_LEVELS", None)
+        table = getattr(warehouse, "FORECAST_LEVELS", None)
         return table and Warehouse(self.settings.warehouse).read(table, cutoff=pd.Timestamp(cutoff))
 
     def panel_long(self, cutoff: date) -> pd.DataFrame:

@@ -29,9 +29,9 @@ import requests
 from benchmarks import results
 from benchmarks.measure import run
 from benchmarks.ours import EXAMPLES, Shop, versions
-from forecasting.data.tables import FORECASTS
 from forecasting.launcher.server import Airflow, airflow
-from forecasting.stores.warehouse import Warehouse
+from forecasting.storage.warehouse.warehouse import Warehouse
+from forecasting.tables.warehouse import FORECASTS
 
 PLANNERS, MINUTES, READING = 20, 3.0, (2.0, 6.0)  # seconds to read a view, from and to
 NIGHTS, LAST = 5, date(2016, 4, 24)

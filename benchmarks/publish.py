@@ -26,11 +26,11 @@ import psycopg
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from forecasting.data.tables import FORECASTS
-from forecasting.sections import WarehouseSettings
-from forecasting.stores.changes import Stream
-from forecasting.stores.warehouse import Warehouse
-from tests.postgres import OPTIONS, Server, binaries
+from forecasting.core.config.sections import WarehouseSettings
+from forecasting.storage.warehouse.changes import Stream
+from forecasting.storage.warehouse.warehouse import Warehouse
+from forecasting.tables.warehouse import FORECASTS
+from tests.support.servers.postgres import OPTIONS, Server, binaries
 
 SERIES, HORIZON, PART = 30_490, 28, 4096
 SAFE = ("fsync", "synchronous_commit", "full_page_writes")  # the tests' server does without; here they are on

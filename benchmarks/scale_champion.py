@@ -12,13 +12,13 @@ from datetime import date
 from pathlib import Path
 
 from forecasting import models
-from forecasting import settings as configuration
+from forecasting.core.config import settings as configuration
+from forecasting.core.config.settings import Settings
 from forecasting.models.blend import Blend
-from forecasting.models.calibrations import Calibrations
-from forecasting.settings import Settings
-from forecasting.stores.lake import Lake
-from forecasting.stores.registry import Registry
-from forecasting.stores.tracking import Card
+from forecasting.models.intervals.levels import Calibrations
+from forecasting.storage.lake.lake import Lake
+from forecasting.storage.registry.registry import Registry
+from forecasting.storage.registry.tracking import Card
 
 PARTS = ("lightgbm", "arima", "seasonal_mean")
 

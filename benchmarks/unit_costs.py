@@ -21,13 +21,16 @@ from typing import Any
 
 from benchmarks import results
 from benchmarks.measure import ROOT
-from forecasting import settings as configuration
-from forecasting.data.blocks import Scratch
-from forecasting.data.build import build_panel
-from forecasting.settings import Settings
-from forecasting.steps import demo, extract, forecast, monitor, train
+from forecasting.core.config import settings as configuration
+from forecasting.core.config.settings import Settings
+from forecasting.panel.build import build_panel
+from forecasting.panel.memory import Scratch
+from forecasting.steps.forecast import forecast
+from forecasting.steps.ingest import demo, extract
+from forecasting.steps.monitor import monitor
 from forecasting.steps.run import Run
-from forecasting.stores.lake import Lake
+from forecasting.steps.train import train
+from forecasting.storage.lake.lake import Lake
 
 SIZES = ((8, 60), (36, 100))  # stores, items; not all items are sold in every store
 DAYS = 400

@@ -12,7 +12,7 @@ from datetime import timedelta
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import PartitionedAssetTimetable, dag, task
 
-from forecasting import orchestration as house
+from forecasting.airflow import orchestration as house
 
 
 class Approval(ApprovalOperator):

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from airflow.sdk import dag, task
 
-from forecasting.orchestration import NIGHTLY, PANEL, announce, catch_up, clock, cutoff_param, night
+from forecasting.airflow.orchestration import NIGHTLY, PANEL, announce, catch_up, clock, cutoff_param, night
 
 
 @dag(
@@ -27,7 +27,7 @@ def extract():
     def read_and_screen_sales(*, outlet_events, **context):
         """Sources to a snapshot and the panel of the cutoff."""
         with night(context, from_source=True) as (settings, cutoff, run):
-            from forecasting.steps.extract import extract as step
+            from forecasting.steps.ingest.extract import extract as step
 
             facts = step(settings, cutoff, run)
             announce(outlet_events, PANEL, cutoff, facts)

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from airflow.sdk import PartitionedAssetTimetable, dag, task
 
-from forecasting import orchestration as house
+from forecasting.airflow import orchestration as house
 
 
 @dag(
@@ -28,7 +28,7 @@ def forecast():
     def plan_shards(**context):
         """Parts of the panel, each forecast by a task of its own."""
         with house.night(context) as (settings, cutoff, _):
-            from forecasting.steps.forecast import plan
+            from forecasting.steps.forecast.forecast import plan
 
             return plan(settings, cutoff)
 
@@ -36,7 +36,7 @@ def forecast():
     def forecast_series(shard, **context):
         """One shard with the champion, into the staging area."""
         with house.night(context) as (settings, cutoff, run):
-            from forecasting.steps.forecast import predict
+            from forecasting.steps.forecast.forecast import predict
 
             return predict(settings, cutoff, shard, run)
 
@@ -44,15 +44,16 @@ def forecast():
     def publish_vintage(_done, *, outlet_events, **context):
         """All shards into the warehouse in one transaction."""
         with house.night(context) as (settings, cutoff, run):
-            from forecasting.steps.forecast import publish
+            from forecasting.steps.forecast.forecast import publish
 
             facts = publish(settings, cutoff, run)
             house.announce(outlet_events, house.FORECASTS, cutoff, facts)
             return facts
 
     published = publish_vintage(forecast_series.expand(shard=plan_shards()))
-    published >> house.step("export_forecasts", "export:forecasts")
-    published >> house.step("propose_orders", "replenish:replenish") >> house.step("export_orders", "export:orders")
+    published >> house.step("export_forecasts", "operate.export:forecasts")
+    orders = house.step("propose_orders", "forecast.replenish:replenish")
+    published >> orders >> house.step("export_orders", "operate.export:orders")
 
 
 forecast()

@@ -11,7 +11,7 @@ the process itself are measured (`health`), people are told what needs them (`al
 
 from airflow.sdk import PartitionedAssetTimetable, dag, task
 
-from forecasting import orchestration as house
+from forecasting.airflow import orchestration as house
 
 
 @dag(
@@ -22,17 +22,17 @@ from forecasting import orchestration as house
 )
 def monitor():
     """The DAG."""
-    scored = house.step("score_past_vintages", "monitor:monitor")
-    drifted = house.step("detect_drift", "drift:detect")
-    listed = house.step("list_exceptions", "exceptions:find")
-    watched = house.step("watch_shadows", "shadow:watch")
+    scored = house.step("score_past_vintages", "monitor.monitor:monitor")
+    drifted = house.step("detect_drift", "monitor.drift:detect")
+    listed = house.step("list_exceptions", "monitor.exceptions:find")
+    watched = house.step("watch_shadows", "train.shadow:watch")
     checked = task(trigger_rule="all_done")(house.check_health)()
-    told = house.step("tell_alerts", "alerts:watch", trigger_rule="all_done")
+    told = house.step("tell_alerts", "monitor.alerts:watch", trigger_rule="all_done")
     scored >> drifted >> listed >> watched >> checked >> told
     told >> [
-        house.step("export_scores", "export:scores"),
-        house.step("write_report", "report:write"),
-        house.step("remove_what_is_old", "retention:clean"),
+        house.step("export_scores", "operate.export:scores"),
+        house.step("write_report", "monitor.report:write"),
+        house.step("remove_what_is_old", "operate.retention:clean"),
     ]
     task(outlets=[house.CHALLENGER])(house.ask_for_approval)(watched)
 

@@ -11,8 +11,8 @@ from datetime import timedelta
 
 from airflow.sdk import dag, task
 
-from forecasting import deadline
-from forecasting import orchestration as house
+from forecasting.airflow import deadline
+from forecasting.airflow import orchestration as house
 
 
 @dag(

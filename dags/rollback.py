@@ -9,7 +9,7 @@ trained for `train.every_days`.
 
 from airflow.sdk import dag, task
 
-from forecasting import orchestration as house
+from forecasting.airflow import orchestration as house
 
 
 @dag(
@@ -25,8 +25,8 @@ def rollback():
     def move_champion_back(*, outlet_events, **context):
         """The registry first; the forecasts follow from it."""
         with house.night(context) as (settings, _, run):
-            from forecasting.steps.rollback import newest_vintage
-            from forecasting.steps.rollback import rollback as step
+            from forecasting.steps.operate.rollback import newest_vintage
+            from forecasting.steps.operate.rollback import rollback as step
 
             params, by = context["params"], context["dag_run"].triggering_user_name or "somebody"
             cutoff = newest_vintage(settings)

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from airflow.sdk import PartitionedAssetTimetable, TriggerRule, dag, task
 
-from forecasting import orchestration as house
+from forecasting.airflow import orchestration as house
 
 
 @dag(
@@ -28,7 +28,7 @@ def train():
     def is_training_due(**context):
         """Whether this night trains."""
         with house.night(context) as (settings, cutoff, _):
-            from forecasting.steps.train import due
+            from forecasting.steps.train.train import due
 
             is_due, reason = due(settings, cutoff)
         return print(reason) or is_due
@@ -37,7 +37,7 @@ def train():
     def train_and_judge(**context):
         """Backtest, choose, judge, fit, register, promote."""
         with house.night(context) as (settings, cutoff, run):
-            from forecasting.steps.train import train as step
+            from forecasting.steps.train.train import train as step
 
             return step(settings, cutoff, run)
 

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from forecasting.errors import ForecastingError, MachineError, SettingsError
+from forecasting.core.errors import ForecastingError, MachineError, SettingsError
 
 DEFAULT_CONF = "conf/demo.toml"
 
@@ -36,20 +36,30 @@ COMMANDS = {
     "train": Command("forecasting.cli.night:train", "backtest the candidates and register a champion, if due"),
     "forecast": Command("forecasting.cli.night:forecast", "forecast every series and publish the vintage"),
     "monitor": Command("forecasting.cli.night:monitor", "score past forecasts against the sales known by now"),
-    "rollback": Command("forecasting.cli.rollback:rollback", "make an earlier model the champion again, forecast anew"),
-    "trace": Command("forecasting.cli.trace:trace", "tell where one published number came from"),
-    "reproduce": Command("forecasting.cli.trace:reproduce", "make a published vintage again, compare bit for bit"),
+    "rollback": Command(
+        "forecasting.cli.operate.rollback:rollback", "make an earlier model the champion again, forecast anew"
+    ),
+    "trace": Command("forecasting.cli.operate.trace:trace", "tell where one published number came from"),
+    "reproduce": Command(
+        "forecasting.cli.operate.trace:reproduce", "make a published vintage again, compare bit for bit"
+    ),
     "replenish": Command("forecasting.cli.night:replenish", "propose orders from the newest vintage and the stock"),
     "export": Command("forecasting.cli.night:export", "write the night's tables as files"),
     "report": Command("forecasting.cli.night:write_report", "write the night's report, and send it where it is new"),
     "override": Command("forecasting.cli.override:override", "change forecasts by hand, beside the statistical number"),
     "retention": Command("forecasting.cli.night:retention", "remove what the rules of [retention] let go"),
-    "migrate": Command("forecasting.cli.migrate:migrate", "bring the warehouse's tables to this release, or back"),
-    "grants": Command("forecasting.cli.grants:grants", "print SQL for roles that may write or only read the tables"),
-    "backup": Command("forecasting.cli.backup:backup", "copy all stores of this machine to a folder"),
-    "restore": Command("forecasting.cli.backup:restore", "put the stores back as they were in a backup"),
+    "migrate": Command(
+        "forecasting.cli.operate.migrate:migrate", "bring the warehouse's tables to this release, or back"
+    ),
+    "grants": Command(
+        "forecasting.cli.operate.grants:grants", "print SQL for roles that may write or only read the tables"
+    ),
+    "backup": Command("forecasting.cli.operate.backup:backup", "copy all stores of this machine to a folder"),
+    "restore": Command("forecasting.cli.operate.backup:restore", "put the stores back as they were in a backup"),
     "show": Command("forecasting.cli.show:show", "print forecasts, the champion and the last runs"),
-    "doctor": Command("forecasting.doctor:main", "check versions, configuration, sources, stores and the machine"),
+    "doctor": Command(
+        "forecasting.cli.operate.doctor:main", "check versions, configuration, sources, stores and the machine"
+    ),
     "demo": Command("forecasting.cli.demo:demo", "create the demo retailer, or let days pass in it"),
     "tables": Command("forecasting.cli.tables:tables", "describe every table of the system (docs/tables.md)"),
 }

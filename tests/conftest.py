@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from hypothesis import settings as hypothesis_settings
 
-from forecasting.sections import WarehouseSettings
-from tests.needs import absent
-from tests.postgres import Server, binaries, empty_warehouse
-from tests.servers import MlflowServer, mlflow_server
+from forecasting.core.config.sections import WarehouseSettings
+from tests.support.needs import absent
+from tests.support.servers.mlflow import MlflowServer, mlflow_server
+from tests.support.servers.postgres import Server, binaries, empty_warehouse
 
-pytest.register_assert_rewrite("tests.access")  # what its checks find is told as a test's own would be
+pytest.register_assert_rewrite("tests.support.airflow.access")  # what its checks find is told as a test's own would be
 
 # How long an example takes depends on what else the machine does; timings belong to benchmarks.
 hypothesis_settings.register_profile("ours", deadline=None)

@@ -12,10 +12,10 @@ import pytest
 from pydantic import BaseModel
 
 from forecasting.__main__ import COMMANDS, parser
-from forecasting.data.tables import WAREHOUSE
-from forecasting.data.views import VIEWS
-from forecasting.settings import Settings
-from tests.documents import ROOT, Page, pages
+from forecasting.core.config.settings import Settings
+from forecasting.tables.views import VIEWS
+from forecasting.tables.warehouse import WAREHOUSE
+from tests.support.documents import ROOT, Page, pages
 
 PAGES = pages()
 TOP = {file.name for file in ROOT.iterdir()}

@@ -51,7 +51,7 @@ def tracked(*patterns: str) -> list[Path]:
 @pytest.mark.parametrize("file", PACKAGE, ids=name)
 def test_a_file_has_its_say_in_300_lines(file):
     # The tables of the system are one list on purpose, and so are the settings.
-    limit = {"forecasting/sections.py": 520, "forecasting/data/tables.py": 420}.get(name(file), 300)
+    limit = {"forecasting/core/config/sections.py": 520, "forecasting/tables/warehouse.py": 420}.get(name(file), 300)
     assert lines(file) <= limit
 
 
@@ -68,6 +68,56 @@ def test_a_function_has_its_say_in_50_lines():
     }
     assert {where: size for where, size in sizes.items() if size > 50} == {}
     assert sorted(sizes.values())[len(sizes) // 2] < 15
+
+
+# ---------------------------------------------------------------- layout
+
+
+def test_a_folder_holds_at_most_12_files():
+    folders: dict[str, int] = {}
+    for file in (*PACKAGE, *(ROOT / "tests").rglob("*.py")):
+        if file.name not in ("__init__.py", "conftest.py"):
+            folders[name(file.parent)] = folders.get(name(file.parent), 0) + 1
+    assert {folder: count for folder, count in folders.items() if count > 12} == {}
+
+
+def test_there_are_at_most_8_floors():
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = [one["layers"] for one in project["tool"]["importlinter"]["contracts"] if one["type"] == "layers"]
+    assert [len(one) for one in layers] == [8]
+    assert not [floor for floor in layers[0] if ":" in floor], "modules of one floor do not import each other"
+
+
+def test_the_layers_of_contributing_are_those_of_pyproject():
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    floors = project["tool"]["importlinter"]["contracts"][0]["layers"]
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^\d (.*)$", re.findall(r"```text\n(8 .*?)```", text, re.DOTALL)[0], re.MULTILINE)
+    assert [line.split() for line in shown] == [floor.replace("|", " ").split() for floor in floors]
+
+
+def imports(file: Path, known: set[str]) -> set[str]:
+    """Those of the known modules that a file imports, at its top or in a function."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            modules = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= modules & known or {node.module or ""}
+    return found & known
+
+
+def test_no_files_import_each_other_in_a_circle():
+    names = {".".join(one.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): one for one in PACKAGE}
+    waiting = {module: imports(file, {*names}) - {module} for module, file in names.items()}
+    while free := {module for module, needs in waiting.items() if not needs & waiting.keys()}:
+        waiting = {module: needs for module, needs in waiting.items() if module not in free}
+    assert sorted(waiting) == []
 
 
 # ---------------------------------------------------------------- what is not written
@@ -99,7 +149,7 @@ def test_nothing_reads_or_writes_a_format_that_runs_code():
 def test_no_step_asks_what_today_is():
     # Instants of the record of a run are the one use of a clock below the command line.
     allowed = {"forecasting/steps/run.py"}
-    layers = ("steps", "evaluation", "planning", "models", "features", "data", "sources")
+    layers = ("steps", "evaluation", "planning", "models", "features", "quality", "panel", "tables", "sources")
     asked = re.compile(r"\b(date\.today|datetime\.now|datetime\.today|utcnow|Timestamp\.now|Timestamp\.today)\b")
     found = [
         f"{name(file)}: {match[0]}"
@@ -124,7 +174,7 @@ def test_the_command_line_loads_nothing_heavy():
     assert loaded("import forecasting.__main__ as m\nm.parser()").isdisjoint(HEAVY)
 
 
-@pytest.mark.parametrize("package", ["forecasting.models", "forecasting.sources", "forecasting.stores"])
+@pytest.mark.parametrize("package", ["forecasting.models", "forecasting.sources", "forecasting.storage"])
 def test_importing_a_package_does_not_load_its_libraries(package):
     assert loaded(f"import {package}").isdisjoint({"lightgbm", "statsmodels", "mlflow", "matplotlib", "deltalake"})
 

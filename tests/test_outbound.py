@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.outbound import guarded, outside
+from tests.support.servers.outbound import guarded, outside
 
 SPEAK = """
 import socket, subprocess, sys

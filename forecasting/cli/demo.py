@@ -5,9 +5,9 @@ from __future__ import annotations
 from argparse import Namespace
 from datetime import timedelta
 
-from forecasting import settings as configuration
 from forecasting.cli.report import Report, result
-from forecasting.errors import SettingsError
+from forecasting.core.config import settings as configuration
+from forecasting.core.errors import SettingsError
 
 
 def demo(arguments: Namespace) -> int:
@@ -15,7 +15,7 @@ def demo(arguments: Namespace) -> int:
     settings = configuration.load(arguments.conf, arguments.changes)
     if settings.demo is None:
         raise SettingsError(f"{arguments.conf} has no [demo] section: it describes another business than the demo.")
-    from forecasting.sources import demo as shop
+    from forecasting.sources.demo import database as shop
 
     report = Report(arguments.debug)
     created = not shop.exists(settings)

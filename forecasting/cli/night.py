@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
-from forecasting import settings as configuration
 from forecasting.cli.report import Report, result
 from forecasting.cli.steps import Facts, Night, line
-from forecasting.errors import CutoffError, SettingsError, some
-from forecasting.settings import Settings
+from forecasting.core.config import settings as configuration
+from forecasting.core.config.settings import Settings
+from forecasting.core.errors import CutoffError, SettingsError, some
 
 
 def run(arguments: Namespace) -> int:
@@ -90,7 +90,7 @@ def _reported(facts: Facts) -> Facts:
 
 def retention(arguments: Namespace) -> int:
     """What the rules of [retention] let go, removed or only told."""
-    from forecasting.steps.retention import clean
+    from forecasting.steps.operate.retention import clean
 
     settings = _load(arguments)
     night = Night(settings, _cutoff(settings, None, from_source=False), Report(arguments.debug))
@@ -126,7 +126,7 @@ def _cutoff(settings: Settings, asked: date | None, *, from_source: bool) -> dat
     if asked:
         return asked
     if not from_source:
-        from forecasting.stores.lake import Lake
+        from forecasting.storage.lake.lake import Lake
 
         newest = Lake(settings.lake).newest_cutoff()
         if newest:
@@ -135,7 +135,7 @@ def _cutoff(settings: Settings, asked: date | None, *, from_source: bool) -> dat
             f"The lake {settings.lake.path} holds no snapshot, so there is no newest cutoff. Run `extract` first."
         )
     if settings.demo:
-        from forecasting.sources.demo import next_cutoff
+        from forecasting.sources.demo.database import next_cutoff
 
         return next_cutoff(settings)
     raise SettingsError(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import Any
 
-from forecasting import settings as configuration
 from forecasting.cli.report import person, records, result, table
-from forecasting.errors import SettingsError
-from forecasting.settings import Settings
+from forecasting.core.config import settings as configuration
+from forecasting.core.config.settings import Settings
+from forecasting.core.errors import SettingsError
 
 SHOWN = ["id", "level", "name", "start", "end", "kind", "value", "reason", "by", "at", "expires", "state"]
 NEEDED = {"from": "start", "to": "end", "reason": "reason"}
@@ -16,7 +16,7 @@ NEEDED = {"from": "start", "to": "end", "reason": "reason"}
 
 def override(arguments: Namespace) -> int:
     """Without a value or --withdraw: list what is active."""
-    from forecasting.steps import overrides
+    from forecasting.steps.forecast import overrides
 
     settings = configuration.load(arguments.conf, arguments.changes)
     if arguments.withdraw:
@@ -31,7 +31,7 @@ def override(arguments: Namespace) -> int:
 
 
 def _submit(arguments: Namespace, settings: Settings) -> int:
-    from forecasting.steps import overrides
+    from forecasting.steps.forecast import overrides
 
     wanted = _wanted(arguments)
     if arguments.preview:

@@ -24,7 +24,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from structlog.contextvars import bound_contextvars
 
 from forecasting.cli import logs
-from forecasting.errors import ForecastingError, SettingsError
+from forecasting.core.errors import ForecastingError, SettingsError
 
 log = logging.getLogger(__name__)
 

@@ -6,12 +6,12 @@ from argparse import Namespace
 from datetime import date
 from typing import Any
 
-from forecasting import settings as configuration
 from forecasting.cli.report import records, result, table
-from forecasting.data.names import matching
-from forecasting.data.tables import ALERTS, HEALTH, RUNS
-from forecasting.settings import Settings
-from forecasting.stores.warehouse import Warehouse
+from forecasting.core.config import settings as configuration
+from forecasting.core.config.settings import Settings
+from forecasting.panel.series_names import matching
+from forecasting.storage.warehouse.warehouse import Warehouse
+from forecasting.tables.warehouse import ALERTS, HEALTH, RUNS
 
 SHOWN = ["cutoff", "unique_id", "ds", "mean", "p05", "p50", "p95", "model", "status"]
 SHOWN_ALERTS = ["severity", "name", "subject", "opened", "nights", "message"]
@@ -49,7 +49,7 @@ def show(arguments: Namespace) -> int:
 
 def summary(settings: Settings, cutoff: date | None) -> dict[str, Any]:
     """The champion at a cutoff (None: now), its backtest accuracy beside seasonal naive, and where the tables are."""
-    from forecasting.stores.registry import Registry
+    from forecasting.storage.registry.registry import Registry
 
     champion = Registry(settings.mlflow).champion(cutoff)
     facts: dict[str, Any] = {"champion": None, "places": places(settings)}

@@ -11,8 +11,8 @@ from typing import Any
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from forecasting.cli.report import Report
-from forecasting.errors import ForecastingError, SettingsError, some
-from forecasting.settings import Settings
+from forecasting.core.config.settings import Settings
+from forecasting.core.errors import ForecastingError, SettingsError, some
 from forecasting.steps.run import Run
 
 Facts = dict[str, Any]
@@ -35,7 +35,7 @@ class Night:
         try:
             yield
         except ForecastingError as error:
-            from forecasting.steps import alerts
+            from forecasting.steps.monitor import alerts
 
             alerts.failed(self.settings, self.cutoff, self.run, name, error)
             raise
@@ -64,7 +64,7 @@ class Night:
 
     def extract(self) -> Facts:
         """Read, screen, write snapshot and panel."""
-        from forecasting.steps import extract
+        from forecasting.steps.ingest import extract
 
         with self.report.step("extract") as step:
             facts = extract.extract(self.settings, self.cutoff, self.run, step.tell)
@@ -73,7 +73,7 @@ class Night:
 
     def train(self) -> Facts:
         """Train where it is due."""
-        from forecasting.steps import train
+        from forecasting.steps.train import train
 
         with self.report.step("train") as step:
             due, reason = train.due(self.settings, self.cutoff)
@@ -86,7 +86,7 @@ class Night:
 
     def forecast(self) -> Facts:
         """Plan the shards, forecast each, publish them together."""
-        from forecasting.steps import forecast
+        from forecasting.steps.forecast import forecast
 
         with self.report.step("plan") as step:
             shards = forecast.plan(self.settings, self.cutoff)
@@ -108,7 +108,7 @@ class Night:
 
     def replenish(self) -> Facts:
         """Propose orders, where there is a section [planning]."""
-        from forecasting.steps.replenish import replenish
+        from forecasting.steps.forecast.replenish import replenish
 
         if self.settings.planning is None:
             return {}
@@ -119,7 +119,7 @@ class Night:
 
     def export(self, part: str = "export") -> Facts:
         """Write the night's tables as files, all or those that are there by now, where there is a section [export]."""
-        from forecasting.steps import export as steps
+        from forecasting.steps.operate import export as steps
 
         if self.settings.export is None:
             return {}
@@ -131,7 +131,7 @@ class Night:
 
     def tell(self) -> Facts:
         """Write the night's report, where it is wanted."""
-        from forecasting.steps.report import write
+        from forecasting.steps.monitor.report import write
 
         if not self.settings.report.enabled:
             return {}
@@ -142,8 +142,9 @@ class Night:
 
     def monitor(self) -> Facts:
         """Score past vintages, look for drift, watch challengers, tell what needs a person, let go what is old."""
-        from forecasting.steps import alerts, drift, exceptions, health, monitor, shadow
-        from forecasting.steps.retention import clean
+        from forecasting.steps.monitor import alerts, drift, exceptions, health, monitor
+        from forecasting.steps.operate.retention import clean
+        from forecasting.steps.train import shadow
 
         with self.report.step("monitor") as step:
             facts = monitor.monitor(self.settings, self.cutoff, self.run, step.tell)

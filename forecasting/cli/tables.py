@@ -6,10 +6,10 @@ from argparse import Namespace
 from typing import Any
 
 from forecasting.cli.report import result
-from forecasting.data.lake_tables import LAKE
-from forecasting.data.schema import Table
-from forecasting.data.tables import WAREHOUSE
-from forecasting.data.views import VIEWS, View
+from forecasting.tables.lake import LAKE
+from forecasting.tables.schema import Table
+from forecasting.tables.views import VIEWS, View
+from forecasting.tables.warehouse import WAREHOUSE
 
 CONVENTIONS = (
     "`ds` is the first day of a period, `cutoff` the last day whose sales are known. Business days are dates, "
@@ -27,7 +27,7 @@ def markdown() -> str:
     """The whole page."""
     parts = [
         "# Tables",
-        "Generated from `forecasting/data/tables.py` by `make docs`; change it there.",
+        "Generated from `forecasting/tables/warehouse.py` by `make docs`; change it there.",
         CONVENTIONS,
         "## Warehouse: what people and tools read",
         "Views:\n\n" + "\n".join(f"- `{view.name}`: {view.about} {_told(view)}".rstrip() for view in VIEWS),

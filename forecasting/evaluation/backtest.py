@@ -9,9 +9,9 @@ from datetime import date
 
 import numpy as np
 
-from forecasting.data.panel import Matrix, Panel
-from forecasting.errors import ModelError
+from forecasting.core.errors import ModelError
 from forecasting.models.base import Forecaster
+from forecasting.panel.panel import Matrix, Panel
 
 SMALL_PANEL = 200_000  # series x periods, up to which refitting costly models at each fold is cheap
 FOLDS, MOST_FOLDS = 3, 6

@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.data.hierarchy import SERIES, Level, levels
-from forecasting.data.panel import Matrix, Panel
 from forecasting.evaluation import metrics
+from forecasting.panel.hierarchy import SERIES, Level, levels
+from forecasting.panel.panel import Matrix, Panel
 
 Shares = NDArray[np.float64]
 FALLBACKS = ("wape", "mae")  # in place of a metric that a cutoff does not define, in this order

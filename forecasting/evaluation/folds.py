@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from forecasting.data.hierarchy import SERIES, Level, levels
-from forecasting.data.panel import Matrix, Panel
-from forecasting.data.segments import DEMAND_CLASSES, demand_class
 from forecasting.evaluation import metrics
+from forecasting.panel.hierarchy import SERIES, Level, levels
+from forecasting.panel.panel import Matrix, Panel
+from forecasting.panel.segments import DEMAND_CLASSES, demand_class
 
 CLASSES = DEMAND_CLASSES
 Weights = NDArray[np.float64]  # (n_classes, n_candidates)

@@ -12,7 +12,7 @@ from statistics import fmean
 
 import pandas as pd
 
-from forecasting.errors import some
+from forecasting.core.errors import some
 
 FEW = 2  # values that each side of a trend must have
 WEEKS = timedelta(weeks=4)  # each side of a trend

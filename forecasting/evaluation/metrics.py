@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from forecasting.data.blocks import blocks, release
-from forecasting.data.hierarchy import Level, levels
-from forecasting.data.panel import Panel
+from forecasting.panel.hierarchy import Level, levels
+from forecasting.panel.memory import blocks, release
+from forecasting.panel.panel import Panel
 
 Array = NDArray[np.floating]
 Recent = tuple[NDArray[np.float64], NDArray[np.float64]]  # money and units, (n_series,) each

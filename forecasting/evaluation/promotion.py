@@ -14,13 +14,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from forecasting.data.panel import Matrix, Panel
-from forecasting.data.segments import demand_class, volume_class
-from forecasting.errors import some
+from forecasting.core.config.sections import JudgeSettings
+from forecasting.core.errors import some
 from forecasting.evaluation import metrics
 from forecasting.evaluation.contributions import FALLBACKS, Shares, contributions
 from forecasting.models.base import QUANTILES, Forecast
-from forecasting.sections import JudgeSettings
+from forecasting.panel.panel import Matrix, Panel
+from forecasting.panel.segments import demand_class, volume_class
 
 DRAWS = 1000
 NOMINAL = QUANTILES[-1] - QUANTILES[0]

@@ -14,10 +14,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.data.panel import Panel
 from forecasting.evaluation.backtest import Plan
 from forecasting.evaluation.contributions import FALLBACKS
 from forecasting.evaluation.folds import CLASSES, Fold, Weights
+from forecasting.panel.panel import Panel
 
 BASELINE = "seasonal_naive"
 # Of the median candidate's value, which the baseline's counts as at least: one that was right by chance in a quiet fold

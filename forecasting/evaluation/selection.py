@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from forecasting.data.panel import Matrix, Panel
-from forecasting.data.segments import demand_class
 from forecasting.evaluation.backtest import Backtest, Plan
 from forecasting.evaluation.folds import CLASSES, Fold, Weights
 from forecasting.evaluation.relative import BASELINE, Measure, tiled
 from forecasting.models.blend import NO_CLASSES, ByClass, shares
+from forecasting.panel.panel import Matrix, Panel
+from forecasting.panel.segments import demand_class
 
 NEAR = 0.01  # share by which weights may miss the lowest value of the metric and still count as equally good
 GOOD = 0.05  # the same for a single candidate, to count as one that may well be the best on what comes

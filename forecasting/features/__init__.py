@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from forecasting.data.closing_days import is_calendar
-from forecasting.data.panel import Matrix, Panel
-from forecasting.features import events, history, known, legacy, market, rest, seasons
+from forecasting.features import events, history, known, legacy, market, rest_days, seasons
 from forecasting.features.events import Names
 from forecasting.features.history import Vector
+from forecasting.panel.observed.closing_days import is_calendar
+from forecasting.panel.panel import Matrix, Panel
 
 Rows = NDArray[np.intp]
 MAX_CATEGORIES = 300
@@ -32,7 +32,7 @@ class Features:
 
     scale is the level that the target is measured in, so that demand / scale has about the same size in every series:
     the recent one, and where last year's season or an event says otherwise that of the target's own period; next to
-    nothing on a weekday or hour at which the series never sells (see rest.py).
+    nothing on a weekday or hour at which the series never sells (see rest_days.py).
     """
 
     values: Matrix
@@ -146,7 +146,7 @@ def _own(
     columns["growth"] = season.growth[inverse]
     columns |= {name: matrix[place] for name, matrix in ahead.columns.items()}
     if kinds.rests:
-        scale = np.where(rest.ahead(part, horizon)[place], scale * rest.SHARE, scale)
+        scale = np.where(rest_days.ahead(part, horizon)[place], scale * rest_days.SHARE, scale)
     return columns | _known(part, inverse, steps), scale
 
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.data.events import Events, unnamed
-from forecasting.data.panel import Matrix, Panel
-from forecasting.features import anchors
+from forecasting.features import moving_holidays
 from forecasting.features.history import Vector
+from forecasting.panel.covariates.events import Events, unnamed
+from forecasting.panel.panel import Matrix, Panel
 
 Places = NDArray[np.intp]
 Logs = NDArray[np.float64]
@@ -70,7 +70,9 @@ def rank(panel: Panel) -> Names:
     if len(often) > OWN:
         score = dict(zip(often, _influence(part, events.take(rows), often), strict=True))
         own = sorted(often, key=lambda name: (-score[name], name))[:OWN]
-    far = next((name for name in own if anchors.moving(_only(events, name), panel.frequency, len(panel.periods))), "")
+    far = next(
+        (name for name in own if moving_holidays.moving(_only(events, name), panel.frequency, len(panel.periods))), ""
+    )
     return Names(tuple(sorted(own)), tuple(sorted(set(met) - set(own))), far)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.data.panel import Matrix
+from forecasting.panel.panel import Matrix
 
 Vector = NDArray[np.float32]
 TINY = np.float32(1e-6)

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from forecasting.data import totals
-from forecasting.data.hierarchy import Level
-from forecasting.data.panel import Matrix, Panel
 from forecasting.features.history import TINY, Vector, window_mean
+from forecasting.panel import totals
+from forecasting.panel.hierarchy import Level
+from forecasting.panel.panel import Matrix, Panel
 
 
 def calendar(periods: pd.DatetimeIndex, code: str) -> dict[str, Vector]:

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.data.closing_days import is_calendar
-from forecasting.data.panel import Matrix, Panel
 from forecasting.features import history, known
 from forecasting.features.history import Vector
+from forecasting.panel.observed.closing_days import is_calendar
+from forecasting.panel.panel import Matrix, Panel
 
 Rows = NDArray[np.intp]
 YEAR = {"D": 364, "W": 52, "M": 12}

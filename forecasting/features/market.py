@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.data import totals
-from forecasting.data.hierarchy import TOTAL
-from forecasting.data.panel import Matrix, Panel
 from forecasting.features import history, known
 from forecasting.features.history import Vector
+from forecasting.panel import totals
+from forecasting.panel.hierarchy import TOTAL
+from forecasting.panel.panel import Matrix, Panel
 
 Rows = NDArray[np.intp]
 

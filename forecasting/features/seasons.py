@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.data.frequency import Frequency
-from forecasting.data.panel import Matrix, Panel
-from forecasting.features import anchors
+from forecasting.core.frequency import Frequency
+from forecasting.features import moving_holidays
 from forecasting.features.history import Vector, window_mean, zero_share
+from forecasting.panel.panel import Matrix, Panel
 
 Places = NDArray[np.intp]
 # Log of the ratio between the season to come and the recent level within which the recent level alone is the scale.
@@ -168,7 +168,7 @@ def years_ago(panel: Panel, horizon: int, years: int) -> Ago:
     wide, near = mean_around(y, plain, half), mean_around(y, plain, half // 2)
     level = _level_at(y, periods - years * year, frequency)
     open_ = np.ones(len(y), dtype=bool)
-    for days in anchors.near(panel, horizon):
+    for days in moving_holidays.near(panel, horizon):
         number, moved = _moved(targets, days, frequency)
         mine = np.flatnonzero(open_ & _bound(y, days, int(number[moved][0]), frequency)) if moved.any() else ()
         if not len(mine):

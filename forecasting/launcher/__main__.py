@@ -12,11 +12,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from forecasting import settings as configuration
-from forecasting.errors import ForecastingError
+from forecasting.core.config import settings as configuration
+from forecasting.core.config.settings import Settings
+from forecasting.core.errors import ForecastingError
 from forecasting.launcher.night import run_night
 from forecasting.launcher.server import QUIET, LauncherError, airflow
-from forecasting.settings import Settings
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -60,7 +60,7 @@ def _as_environment(changes: list[str]) -> dict[str, str]:
 def run(chosen: argparse.Namespace, settings: Settings, console: Console) -> int:
     """One night through Airflow."""
     from forecasting.launcher.report import tell
-    from forecasting.steps.demo import tonight
+    from forecasting.steps.ingest.demo import tonight
 
     began = time.monotonic()
     if not (chosen.cutoff or settings.demo):

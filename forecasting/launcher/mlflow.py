@@ -11,8 +11,8 @@ from pathlib import Path
 
 import requests
 
+from forecasting.core.config.settings import Settings
 from forecasting.launcher.server import QUIET, LauncherError, free_ports, start, stop, tail
-from forecasting.settings import Settings
 
 
 @contextlib.contextmanager

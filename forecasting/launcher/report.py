@@ -8,10 +8,10 @@ from rich.console import Console
 
 from forecasting.cli.report import table
 from forecasting.cli.show import SHOWN, summary
-from forecasting.data.tables import RUNS
-from forecasting.settings import Settings
+from forecasting.core.config.settings import Settings
 from forecasting.steps.run import night_of
-from forecasting.stores.warehouse import Warehouse
+from forecasting.storage.warehouse.warehouse import Warehouse
+from forecasting.tables.warehouse import RUNS
 
 HEAD = 5
 TOLD = ("extract", "train", "forecast", "monitor")

@@ -22,7 +22,7 @@ from typing import IO
 import psutil
 import requests
 
-from forecasting.errors import ForecastingError
+from forecasting.core.errors import ForecastingError
 
 USER = "admin"
 PACKAGE = Path(__file__).parents[1]  # what is started imports the code that starts it
@@ -188,7 +188,7 @@ def _plugins() -> dict[str, str]:
     """Where the planner's page is found, in an environment that was built before it had its entry point."""
     if any(one.name == "forecasts" for one in entry_points(group="airflow.plugins")):
         return {}
-    return {"AIRFLOW__CORE__PLUGINS_FOLDER": str(PACKAGE / "planner" / "airflow_plugins")}
+    return {"AIRFLOW__CORE__PLUGINS_FOLDER": str(PACKAGE / "web" / "airflow_plugins")}
 
 
 def _settings(home: Path, url: str, ports: tuple[int, int, int]) -> dict[str, str]:

@@ -10,22 +10,22 @@ import json
 from pathlib import Path
 from typing import Any
 
-from forecasting.errors import ArtifactError, ModelError, SettingsError, some
+from forecasting.core.config.settings import Settings
+from forecasting.core.errors import ArtifactError, ModelError, SettingsError, some
 from forecasting.models.base import Forecaster
-from forecasting.settings import Settings
 
 CANDIDATES = {
-    "seasonal_naive": "forecasting.models.naive:SeasonalNaive",
-    "seasonal_mean": "forecasting.models.naive:SeasonalMean",
-    "last_year": "forecasting.models.lastyear:LastYear",
-    "lightgbm": "forecasting.models.lightgbm:DirectLightgbm",
-    "lightgbm_median": "forecasting.models.lightgbm:MedianLightgbm",
-    "recursive": "forecasting.models.recursive:Recursive",
-    "partitioned": "forecasting.models.partitioned:Partitioned",
-    "arima": "forecasting.models.arima:Arima",
-    "ets": "forecasting.models.ets:Ets",
-    "theta": "forecasting.models.theta:Theta",
-    "intermittent": "forecasting.models.intermittent:Intermittent",
+    "seasonal_naive": "forecasting.models.baselines:SeasonalNaive",
+    "seasonal_mean": "forecasting.models.baselines:SeasonalMean",
+    "last_year": "forecasting.models.last_year:LastYear",
+    "lightgbm": "forecasting.models.lightgbm.direct:DirectLightgbm",
+    "lightgbm_median": "forecasting.models.lightgbm.direct:MedianLightgbm",
+    "recursive": "forecasting.models.lightgbm.recursive:Recursive",
+    "partitioned": "forecasting.models.lightgbm.partitioned:Partitioned",
+    "arima": "forecasting.models.arima.model:Arima",
+    "ets": "forecasting.models.smoothing.ets:Ets",
+    "theta": "forecasting.models.smoothing.theta:Theta",
+    "intermittent": "forecasting.models.intermittent.model:Intermittent",
 }
 MODELS = CANDIDATES | {"blend": "forecasting.models.blend:Blend"}
 GLOBAL = ("lightgbm", "lightgbm_median", "recursive")  # one over all series, which partitions may share among them

@@ -9,7 +9,7 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.data.panel import Matrix, Panel
+from forecasting.panel.panel import Matrix, Panel
 
 QUANTILES = (0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95)
 STATUSES = ("ok", "fallback", "insufficient", "discontinued")

@@ -18,18 +18,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting import models
-from forecasting.data import closing_days
-from forecasting.data.hierarchy import SERIES
-from forecasting.data.observed import ENDED, OBSERVED, QUARANTINED
-from forecasting.data.panel import Matrix, Panel
-from forecasting.data.segments import demand_class
-from forecasting.errors import ArtifactError, ForecastingError, ModelError
+from forecasting.core.errors import ArtifactError, ForecastingError, ModelError
 from forecasting.models.base import STATUSES, Forecast, Forecaster
-from forecasting.models.calibrations import Calibrations
-from forecasting.models.coldstart import named
-from forecasting.models.lastyear import coming, turned, waiting
-from forecasting.models.naive import SeasonalMean
+from forecasting.models.baselines import SeasonalMean
+from forecasting.models.cold_start import named
+from forecasting.models.intervals.levels import Calibrations
+from forecasting.models.last_year import coming, turned, waiting
 from forecasting.models.short_history import insufficient
+from forecasting.panel.hierarchy import SERIES
+from forecasting.panel.observed import closing_days
+from forecasting.panel.observed.absence_codes import ENDED, OBSERVED, QUARANTINED
+from forecasting.panel.panel import Matrix, Panel
+from forecasting.panel.segments import demand_class
 
 SPEC_FILE = "blend.json"
 SEASONED = (*models.GLOBAL, "partitioned", "last_year")  # models that know the season of the year before

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from forecasting.data.panel import Matrix, Panel
 from forecasting.models.base import STATUSES, Forecast
-from forecasting.models.calibration import Fold
+from forecasting.models.intervals.calibration import Fold
+from forecasting.panel.panel import Matrix, Panel
 
 TOO_FEW = "of history: too few to compare models on"  # how the reason ends
 LEAST = 8  # periods, whatever the season

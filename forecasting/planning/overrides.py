@@ -16,12 +16,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from forecasting.data.frequency import Frequency
-from forecasting.data.hierarchy import SERIES, TOTAL, Level, group
-from forecasting.errors import PlanningError, SettingsError, some
+from forecasting.core.errors import PlanningError, SettingsError, some
+from forecasting.core.frequency import Frequency
+from forecasting.panel.hierarchy import SERIES, TOTAL, Level, group
 
 ABSOLUTE, PERCENT = "absolute", "percent"
-ACTIVE, WITHDRAWN = "active", "withdrawn"
 MOST_PERCENT, MOST_UNITS = 1000.0, 1e9
 LONGEST = {"reason": 200, "by": 200, "note": 2000, "name": 500, "level": 200}
 REQUIRED = ("level", "name", "reason", "by")

@@ -12,8 +12,8 @@ from typing import Protocol, cast
 
 import pandas as pd
 
-from forecasting.errors import SourceError, some
-from forecasting.settings import Settings
+from forecasting.core.config.settings import Settings
+from forecasting.core.errors import SourceError, some
 
 KINDS: Mapping[str, str] = {
     "files": "forecasting.sources.files:FileTable",

@@ -25,9 +25,9 @@ import pyarrow.csv
 import pyarrow.dataset as pads
 import pyarrow.fs
 
-from forecasting.errors import SourceError, some
-from forecasting.sections import DateKey, FileSource
-from forecasting.settings import Settings
+from forecasting.core.config.sections import DateKey, FileSource
+from forecasting.core.config.settings import Settings
+from forecasting.core.errors import SourceError, some
 from forecasting.sources.mapping import CODE, Selection, days_of
 
 NAMES = ("item", "store")  # repeated in every row: texts are kept as categoricals

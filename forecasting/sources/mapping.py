@@ -15,9 +15,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 import pandas as pd
 
-from forecasting.errors import SourceError, some
-from forecasting.sections import AttributeTable, EventTable, SignalTable, SourceTable
-from forecasting.settings import Settings
+from forecasting.core.config.sections import AttributeTable, EventTable, SignalTable, SourceTable
+from forecasting.core.config.settings import Settings
+from forecasting.core.errors import SourceError, some
 
 CODE = "code"  # period code of a table that `dates` is declared for, until its date is known
 KEYED = (SignalTable, EventTable)  # tables that an attribute of the series may key

@@ -11,8 +11,8 @@ from datetime import date
 import holidays
 import pandas as pd
 
-from forecasting.errors import SettingsError, some
-from forecasting.sections import HolidayTable
+from forecasting.core.config.sections import HolidayTable
+from forecasting.core.errors import SettingsError, some
 
 YEARS = 12  # before the cutoff that holidays are written for
 COLUMNS = ("ds", "event", "store", "group")

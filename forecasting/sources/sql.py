@@ -17,11 +17,11 @@ import pandas as pd
 import sqlalchemy as sa
 from pandas.api.types import union_categoricals
 
-from forecasting.errors import SourceError, some
-from forecasting.sections import DateKey, SqlSource
-from forecasting.settings import Settings
-from forecasting.sources.deadline import Deadline
+from forecasting.core.config.sections import DateKey, SqlSource
+from forecasting.core.config.settings import Settings
+from forecasting.core.errors import SourceError, some
 from forecasting.sources.mapping import CODE, Selection
+from forecasting.sources.timeout import Deadline
 
 CHUNK = 100_000  # rows fetched at a time
 NAMES = ("item", "store")  # repeated in every row: texts are kept as categoricals

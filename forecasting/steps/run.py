@@ -20,11 +20,11 @@ import pandas as pd
 from structlog.contextvars import bind_contextvars, bound_contextvars
 
 import forecasting
-from forecasting.data.nights import Night
-from forecasting.data.tables import RUNS
-from forecasting.errors import ForecastingError
-from forecasting.settings import Settings
-from forecasting.stores.warehouse import Warehouse
+from forecasting.core.config.settings import Settings
+from forecasting.core.errors import ForecastingError
+from forecasting.core.night import Night
+from forecasting.storage.warehouse.warehouse import Warehouse
+from forecasting.tables.warehouse import RUNS
 
 log = logging.getLogger(__name__)
 COMPUTING = ("lightgbm", "numpy", "pandas", "scipy", "statsmodels")

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from benchmarks.measure import Measured, run
-from tests.shops import ROOT
+from tests.support.shops import ROOT
 
 CHILD = "x = bytearray(300_000_000); x[::4096] = b'1' * len(x[::4096]); import time; time.sleep(0.4)"
 

@@ -16,10 +16,10 @@ from benchmarks import model_check, model_sets
 from benchmarks.model_check import Result
 from benchmarks.model_sets import ROOT, Sample
 from forecasting import models
-from forecasting.errors import ArtifactError
+from forecasting.core.errors import ArtifactError
 from forecasting.models.base import Forecast
-from forecasting.models.naive import SeasonalNaive
-from forecasting.stores.manifest import verify
+from forecasting.models.baselines import SeasonalNaive
+from forecasting.storage.registry.manifest import verify
 
 DATA = Path(os.environ.get("FORECASTING_DATA", ROOT / "../shared/data"))
 FOLDERS = [folder for release in model_check.releases()[-2:] for folder in sorted(release.iterdir())]

@@ -14,12 +14,12 @@ import pandas as pd
 import pytest
 
 from forecasting import models
-from forecasting.data.frequency import Frequency
-from forecasting.data.panel import Panel
-from forecasting.errors import ArtifactError, ModelError, SettingsError
+from forecasting.core.config.settings import Settings
+from forecasting.core.errors import ArtifactError, ModelError, SettingsError
+from forecasting.core.frequency import Frequency
 from forecasting.models.base import STATUSES, Forecast, Forecaster
-from forecasting.settings import Settings
-from tests.panels import seasonal_panel
+from forecasting.panel.panel import Panel
+from tests.support.panels import seasonal_panel
 
 HORIZON = 6
 PERIODS = {"D": 119, "W-MON": 112, "M": 40}

@@ -7,8 +7,8 @@ import pytest
 
 from forecasting.evaluation.backtest import Backtest, Plan, backtest, plan
 from forecasting.evaluation.selection import Contest, choose
-from forecasting.models.naive import SeasonalMean, SeasonalNaive
-from tests.panels import panel_of, seasonal_panel
+from forecasting.models.baselines import SeasonalMean, SeasonalNaive
+from tests.support.panels import panel_of, seasonal_panel
 
 
 def test_folds_leave_a_whole_horizon_after_the_newest() -> None:

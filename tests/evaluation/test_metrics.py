@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from forecasting.evaluation import metrics
-from tests.panels import panel_of
+from tests.support.panels import panel_of
 
 Y = np.array([[2.0, 4.0], [np.nan, 4.0]])
 F = np.array([[1.0, 6.0], [100.0, 4.0]])

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecasting.data.panel import Panel
-from forecasting.data.segments import volume_class
+from forecasting.core.config.sections import JudgeSettings
 from forecasting.evaluation import metrics
 from forecasting.evaluation.contributions import contributions
 from forecasting.evaluation.promotion import Window, cutoffs, judge
 from forecasting.models.base import Forecast
-from forecasting.sections import JudgeSettings
-from tests.panels import panel_of, seasonal_panel
+from forecasting.panel.panel import Panel
+from forecasting.panel.segments import volume_class
+from tests.support.panels import panel_of, seasonal_panel
 
 RULES = JudgeSettings()
 SERIES = 600

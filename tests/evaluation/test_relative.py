@@ -9,7 +9,7 @@ from forecasting.evaluation.backtest import Backtest, Plan
 from forecasting.evaluation.folds import Fold
 from forecasting.evaluation.relative import Measure, tiled, weights_of
 from forecasting.evaluation.selection import Contest, choose
-from tests.panels import panel_of
+from tests.support.panels import panel_of
 
 
 def test_weights_of_folds_by_the_distance_in_the_year() -> None:

@@ -11,7 +11,7 @@ import pytest
 from forecasting.evaluation import metrics
 from forecasting.evaluation.backtest import Backtest, Plan, plan
 from forecasting.evaluation.selection import Contest, choose
-from tests.panels import panel_of
+from tests.support.panels import panel_of
 
 STEADY, RARE = "smooth", "intermittent"
 

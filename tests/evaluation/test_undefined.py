@@ -7,17 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from forecasting.data.hierarchy import SERIES, levels
-from forecasting.data.panel import Panel
+from forecasting.core.config.sections import JudgeSettings
 from forecasting.evaluation import metrics
 from forecasting.evaluation.backtest import backtest, plan
 from forecasting.evaluation.contributions import contributions
 from forecasting.evaluation.promotion import Window, judge
 from forecasting.evaluation.selection import Contest, choose
 from forecasting.models.base import Forecast
-from forecasting.models.naive import SeasonalMean, SeasonalNaive
-from forecasting.sections import JudgeSettings
-from tests.panels import panel_of
+from forecasting.models.baselines import SeasonalMean, SeasonalNaive
+from forecasting.panel.hierarchy import SERIES, levels
+from forecasting.panel.panel import Panel
+from tests.support.panels import panel_of
 
 METRICS = ("wrmsse", "rmsse", "mase", "wape")
 

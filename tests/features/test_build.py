@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from forecasting import features
-from forecasting.data.panel import Panel
 from forecasting.features.known import calendar
-from tests.panels import panel_of, seasonal_panel
+from forecasting.panel.panel import Panel
+from tests.support.panels import panel_of, seasonal_panel
 
 NONE = features.Kinds({}, {})
 NAN = float("nan")

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from forecasting import features
-from forecasting.data.events import Events
 from forecasting.features import events
-from tests.panels import panel_of
+from forecasting.panel.covariates.events import Events
+from tests.support.panels import panel_of
 
 WEEK = [20.0] * 7
 

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from forecasting import features
-from tests.panels import panel_of
+from tests.support.panels import panel_of
 
 NONE = features.Kinds({}, {})
 NAN = float("nan")

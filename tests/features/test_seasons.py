@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from forecasting import features
-from forecasting.data.frequency import Frequency
-from forecasting.features import anchors, seasons
+from forecasting.core.frequency import Frequency
+from forecasting.features import moving_holidays, seasons
 from forecasting.features.history import window_mean
-from tests.panels import panel_of
-from tests.seasonal import seasonal
+from tests.support.panels import panel_of
+from tests.support.seasonal import seasonal
 
 YEAR = 364
 
@@ -23,7 +23,7 @@ def measured(panel, horizon):
 
 @pytest.mark.parametrize(("year", "day"), [(2024, "2024-03-31"), (2025, "2025-04-20"), (2026, "2026-04-05")])
 def test_easter(year: int, day: str) -> None:
-    assert anchors.easter(year) == day
+    assert moving_holidays.easter(year) == day
 
 
 def test_a_mean_around_a_place_counts_what_was_observed() -> None:
@@ -65,8 +65,8 @@ def test_what_is_sold_before_easter_is_found_where_it_was_before_the_last_one() 
 
 def test_a_moving_event_is_one_that_comes_once_a_year_at_other_dates() -> None:
     panel, _ = seasonal("2026-02-20", 28, counts=(0, 1, 1), events=True)
-    found = anchors.moving(panel.events, panel.frequency, 10_000)
-    easters = anchors.easters(panel.frequency, panel.periods[0], 10_000)
+    found = moving_holidays.moving(panel.events, panel.frequency, 10_000)
+    easters = moving_holidays.easters(panel.frequency, panel.periods[0], 10_000)
     assert len(found) == 1
     assert set(found[0]) <= set(easters)
 
@@ -76,9 +76,9 @@ def test_easters_lie_in_their_periods(code: str) -> None:
     frequency, first = Frequency.parse(code), pd.Timestamp("2024-01-01")
     periods = frequency.range(first, 900)
     expected = [
-        int(periods.searchsorted(pd.Timestamp(anchors.easter(y)), side="right")) - 1 for y in (2024, 2025, 2026)
+        int(periods.searchsorted(pd.Timestamp(moving_holidays.easter(y)), side="right")) - 1 for y in (2024, 2025, 2026)
     ]
-    found = anchors.easters(frequency, first, expected[-1] + 1)
+    found = moving_holidays.easters(frequency, first, expected[-1] + 1)
     assert found[-3:].tolist() == expected
 
 
@@ -96,7 +96,7 @@ def test_within_a_season_that_moves_with_easter_it_is_still_one(code: str, lengt
     """At whatever period of it the history ends, and so the years that are looked back at."""
     frequency = Frequency.parse(code)
     periods = frequency.range(pd.Timestamp("2022-01-03"), 4 * frequency.year + frequency.year // 2)
-    easter = anchors.easters(frequency, periods[0], len(periods))
+    easter = moving_holidays.easters(frequency, periods[0], len(periods))
     y = np.zeros((1, len(periods)), dtype=np.float32)
     for day in easter[easter >= 0]:
         y[0, day - length + 1 : day + 1] = 60

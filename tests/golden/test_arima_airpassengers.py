@@ -13,9 +13,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from forecasting.data.frequency import Frequency
-from forecasting.models.orders import Order
-from forecasting.models.sarimax import Facts, Fitted, estimate, forecast, search
+from forecasting.core.frequency import Frequency
+from forecasting.models.arima.estimation import Order
+from forecasting.models.arima.search import Facts, Fitted, estimate, forecast, search
 
 # Thousands of passengers a month, 1949-01 to 1960-12 (Box, Jenkins and Reinsel, Time Series Analysis, series G).
 PASSENGERS = """

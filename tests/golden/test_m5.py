@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.data.frequency import Frequency
-from forecasting.data.hierarchy import levels
-from forecasting.data.panel import Panel
+from forecasting.core.frequency import Frequency
 from forecasting.evaluation.metrics import hierarchical_rmsse
-from forecasting.models.naive import SeasonalNaive
+from forecasting.models.baselines import SeasonalNaive
+from forecasting.panel.hierarchy import levels
+from forecasting.panel.panel import Panel
 
 DATA = Path(os.environ.get("FORECASTING_DATA", "../shared/data")) / "m5"
 LEVELS = (

@@ -7,9 +7,9 @@ import warnings
 import numpy as np
 import pytest
 
-from forecasting.models import smoothing
-from forecasting.models.ets import Ets
-from forecasting.models.theta import Theta, indices, slope
+from forecasting.models.smoothing import recursion
+from forecasting.models.smoothing.ets import Ets
+from forecasting.models.smoothing.theta import Theta, indices, slope
 from tests.golden.test_arima_airpassengers import PASSENGERS
 
 Y = np.array(PASSENGERS.split(), dtype=np.float64)
@@ -19,7 +19,7 @@ SCALE = Y.mean()
 @pytest.fixture(autouse=True)
 def every_period_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     """As the book and statsmodels have it."""
-    monkeypatch.setattr(smoothing, "TAMED", 1e9)
+    monkeypatch.setattr(recursion, "TAMED", 1e9)
 
 
 def ours(model: Ets | Theta, horizon: int = 12) -> np.ndarray:

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from forecasting import models
-from forecasting.data.panel import Panel
-from forecasting.errors import ArtifactError, ModelError
+from forecasting.core.config.sections import LightgbmSettings
+from forecasting.core.errors import ArtifactError, ModelError
 from forecasting.models.base import Forecast
+from forecasting.models.baselines import SeasonalMean, SeasonalNaive
 from forecasting.models.blend import Blend
-from forecasting.models.calibrations import Calibrations
-from forecasting.models.lightgbm import DirectLightgbm
-from forecasting.models.naive import SeasonalMean, SeasonalNaive
-from forecasting.sections import LightgbmSettings
-from tests.panels import panel_of, seasonal_panel
+from forecasting.models.intervals.levels import Calibrations
+from forecasting.models.lightgbm.direct import DirectLightgbm
+from forecasting.panel.panel import Panel
+from tests.support.panels import panel_of, seasonal_panel
 
 HORIZON = 14
 

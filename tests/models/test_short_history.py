@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from forecasting.models.base import Forecast
+from forecasting.models.baselines import SeasonalMean
 from forecasting.models.blend import Blend
-from forecasting.models.naive import SeasonalMean
 from forecasting.models.short_history import insufficient, too_short, with_assumed
-from tests.panels import panel_of
+from tests.support.panels import panel_of
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecasting.data.frequency import Frequency
-from forecasting.data.hierarchy import levels
-from forecasting.errors import PlanningError
+from forecasting.core.errors import PlanningError
+from forecasting.core.frequency import Frequency
+from forecasting.panel.hierarchy import levels
 from forecasting.planning.overrides import Override, apply, check, effects, members, spread
 
 SERIES = pd.DataFrame(

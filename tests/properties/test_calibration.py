@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecasting.data.frequency import Frequency
-from forecasting.data.panel import Panel
-from forecasting.models.calibrations import Calibrations
-from forecasting.planning.sums import distribution
+from forecasting.core.frequency import Frequency
+from forecasting.models.intervals.levels import Calibrations
+from forecasting.panel.panel import Panel
+from forecasting.planning.demand_sums import distribution
 
 AT = (0.05, 0.5, 0.95)
 PERIODS, HORIZON, FOLDS = 126, 7, 3
@@ -84,8 +84,8 @@ def test_an_unrelated_series_moves_the_others_by_less_than_twice_their_band(seed
     before = numbers(shop(rows))
     after = numbers(shop([*rows, sales("unrelated", random)]))[:count]
     # Partial pooling: what one series says of others is drawn to a prior, and its scores count at most LIMIT there
-    # (models/pooling.py). Seen over 4,000 shops: half move by less than 0.04 of p05 to p95 (one unit apart, since
-    # counts are rounded), one in a thousand by more than 0.92, the worst by 1.28.
+    # (models/intervals/pooling.py). Seen over 4,000 shops: half move by less than 0.04 of p05 to p95 (one unit apart,
+    # since counts are rounded), one in a thousand by more than 0.92, the worst by 1.28.
     width = (before[..., 2] - before[..., 0])[..., None]
     assert (np.abs(after - before) <= 2.0 * width + 1.0 + 1e-3).all()
 

@@ -14,13 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from forecasting import models
-from forecasting.data.events import Events
-from forecasting.data.panel import Panel
+from forecasting.core.config.settings import Settings
 from forecasting.models.base import Forecast, Forecaster
 from forecasting.models.blend import Blend
-from forecasting.settings import Settings
-from tests.panels import seasonal_panel
-from tests.seasonal import seasonal
+from forecasting.panel.covariates.events import Events
+from forecasting.panel.panel import Panel
+from tests.support.panels import seasonal_panel
+from tests.support.seasonal import seasonal
 
 HORIZON = 5
 PERIODS = 75

@@ -11,11 +11,11 @@ import pandas as pd
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from forecasting.data import canonical
-from forecasting.data.lake_tables import EVENTS, PRICES, PROMOTIONS, SALES, SIGNALS, STOCK
-from forecasting.data.quality import Known, screen_attributes, screen_sales, screen_table
-from forecasting.data.sieve import Screened
-from forecasting.sections import SalesTable, Screen
+from forecasting.core.config.sections import SalesTable, Screen
+from forecasting.quality import lake_rows
+from forecasting.quality.row_screen import Screened
+from forecasting.quality.screening import Known, screen_attributes, screen_sales, screen_table
+from forecasting.tables.lake import EVENTS, PRICES, PROMOTIONS, SALES, SIGNALS, STOCK
 
 CUTOFF = date(2026, 6, 30)
 LINES = SalesTable(source="shop", table="t", grain="transactions", exclude_items="POST|M")
@@ -68,7 +68,7 @@ def test_any_sales_at_all(rows: list[tuple], table: SalesTable) -> None:
     assert set(clean["store"].astype("str")) <= {"S1", "2"}
     assert clean["ds"].between("1900-01-01", "2026-07-01").all()
     assert (clean["y"].abs() <= 1e6).all()
-    daily = SALES.check(canonical.daily(clean, table))
+    daily = SALES.check(lake_rows.daily(clean, table))
     assert (daily["y"] >= 0).all()
 
 
@@ -127,5 +127,5 @@ def test_any_attributes(rows: list[tuple]) -> None:
 def test_any_promotions_from_start_to_end(rows: list[tuple]) -> None:
     raw = pd.DataFrame(rows, columns=["item", "start", "end", "value"], dtype=object)
     last = pd.Timestamp("2026-07-28")
-    dated = canonical.promotions(raw, last)
+    dated = lake_rows.promotions(raw, last)
     adds_up(screen_table(dated, "promotions", PROMOTIONS), dated)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from forecasting.sections import FileSource
-from forecasting.settings import Settings, load
+from forecasting.core.config.sections import FileSource
+from forecasting.core.config.settings import Settings, load
 from forecasting.sources import open_source
 
 CONF = Path(__file__).parents[2] / "conf"

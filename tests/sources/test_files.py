@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from forecasting.errors import SourceError
-from forecasting.settings import Settings
+from forecasting.core.config.settings import Settings
+from forecasting.core.errors import SourceError
 from forecasting.sources import open_source
 
 LINES = "item,ds,y,note\n007,2026-01-01,3,a\nA,2026-01-02,two,b\nA,2026-01-03 09:00,-1,c\n"

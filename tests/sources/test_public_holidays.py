@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from forecasting.errors import SettingsError
-from forecasting.sections import HolidayTable
+from forecasting.core.config.sections import HolidayTable
+from forecasting.core.errors import SettingsError
 from forecasting.sources import public_holidays
 
 CUTOFF, LAST = date(2026, 3, 31), date(2026, 6, 30)

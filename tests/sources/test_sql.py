@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from forecasting.errors import SourceError
-from forecasting.settings import Settings
+from forecasting.core.config.settings import Settings
+from forecasting.core.errors import SourceError
 from forecasting.sources import open_source, sql
 
 

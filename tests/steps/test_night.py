@@ -8,8 +8,18 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from forecasting import settings as configuration
-from forecasting.data.tables import (
+from forecasting.core.config import settings as configuration
+from forecasting.core.config.sections import WarehouseSettings
+from forecasting.core.config.settings import Settings
+from forecasting.core.errors import PublishError, SettingsError
+from forecasting.steps.forecast import forecast as forecasting_step
+from forecasting.steps.ingest.demo import tonight
+from forecasting.steps.ingest.extract import extract
+from forecasting.steps.monitor.monitor import monitor
+from forecasting.steps.run import Run
+from forecasting.steps.train.train import due, train
+from forecasting.storage.warehouse.warehouse import Warehouse
+from forecasting.tables.warehouse import (
     BACKTESTS,
     FORECAST_LEVELS,
     FORECAST_SUMS,
@@ -19,17 +29,7 @@ from forecasting.data.tables import (
     SCORES,
     SERIES_SCORES,
 )
-from forecasting.errors import PublishError, SettingsError
-from forecasting.sections import WarehouseSettings
-from forecasting.settings import Settings
-from forecasting.steps import forecast as forecasting_step
-from forecasting.steps.demo import tonight
-from forecasting.steps.extract import extract
-from forecasting.steps.monitor import monitor
-from forecasting.steps.run import Run
-from forecasting.steps.train import due, train
-from forecasting.stores.warehouse import Warehouse
-from tests.shops import small_shop
+from tests.support.shops import small_shop
 
 
 @pytest.fixture

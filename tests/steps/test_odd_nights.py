@@ -1,4 +1,4 @@
-"""A few of the odd shops of tests/nights/test_odd_shops.py, one or two nights each, with the report."""
+"""A few of the odd shops of tests/system/nights/test_odd_shops.py, one or two nights each, with the report."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 
 from forecasting import models
-from forecasting import settings as configuration
 from forecasting.__main__ import main
-from forecasting.data.tables import BACKTESTS, FORECAST_SUMS, FORECASTS
-from forecasting.errors import ModelError
-from forecasting.models.naive import SeasonalMean
-from forecasting.queries.store import Store
-from forecasting.queries.today import today
-from forecasting.steps.challenger import challenger
-from forecasting.stores.warehouse import Warehouse
-from tests import odd_shops
-from tests.odd_shops import ODD
-from tests.panels import panel_of, seasonal_panel
+from forecasting.core.config import settings as configuration
+from forecasting.core.errors import ModelError
+from forecasting.models.baselines import SeasonalMean
+from forecasting.reporting.queries.store import Store
+from forecasting.reporting.queries.today import today
+from forecasting.steps.train.challenger import challenger
+from forecasting.storage.warehouse.warehouse import Warehouse
+from forecasting.tables.warehouse import BACKTESTS, FORECAST_SUMS, FORECASTS
+from tests.support import odd_shops
+from tests.support.odd_shops import ODD
+from tests.support.panels import panel_of, seasonal_panel
 
 
 def nights(folder: Path, frequency: str, kind: str, count: int, candidates: tuple[str, ...]) -> configuration.Settings:

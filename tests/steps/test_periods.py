@@ -1,4 +1,4 @@
-"""Nights in the middle of a week, and nights of hours; tests/nights/test_frequencies.py has all frequencies."""
+"""Nights in the middle of a week, and nights of hours; tests/system/nights/test_frequencies.py has all frequencies."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from forecasting.data.nights import Night
-from forecasting.data.tables import FORECASTS, QUALITY, SCORES
-from forecasting.errors import SettingsError
-from forecasting.queries.store import Store
-from forecasting.queries.today import today
-from forecasting.steps import forecast, trace
-from forecasting.steps.extract import extract
-from forecasting.steps.monitor import monitor
+from forecasting.core.errors import SettingsError
+from forecasting.core.night import Night
+from forecasting.reporting.queries.store import Store
+from forecasting.reporting.queries.today import today
+from forecasting.steps.forecast import forecast
+from forecasting.steps.ingest.extract import extract
+from forecasting.steps.monitor.monitor import monitor
+from forecasting.steps.operate import trace
 from forecasting.steps.run import Run
-from forecasting.steps.train import train
-from forecasting.stores.lake import Lake
-from forecasting.stores.warehouse import Warehouse
-from tests.frequencies import sales, shop
+from forecasting.steps.train.train import train
+from forecasting.storage.lake.lake import Lake
+from forecasting.storage.warehouse.warehouse import Warehouse
+from forecasting.tables.warehouse import FORECASTS, QUALITY, SCORES
+from tests.support.frequencies import sales, shop
 
 
 def publish(settings, cutoff: date, run: Run) -> None:

@@ -1,0 +1,1 @@
+"""What the DAGs share; Airflow is imported here and in `web` only."""

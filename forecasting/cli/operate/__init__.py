@@ -1,0 +1,1 @@
+"""Commands of operators: backup, migrate, grants, doctor, rollback, trace."""

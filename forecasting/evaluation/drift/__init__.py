@@ -1,0 +1,1 @@
+"""Drift of demand, inputs and errors."""

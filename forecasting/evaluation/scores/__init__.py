@@ -1,0 +1,1 @@
+"""Scores of published vintages, of series, and their trends."""

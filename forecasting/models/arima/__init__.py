@@ -1,0 +1,1 @@
+"""ARIMA: the model, the search for an order, estimation, worker processes."""

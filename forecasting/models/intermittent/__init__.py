@@ -1,0 +1,1 @@
+"""Models of demand with many zeros: Croston, SBA, TSB, ADIDA, IMAPA."""

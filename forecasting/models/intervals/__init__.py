@@ -1,0 +1,1 @@
+"""Prediction intervals: quantiles from out-of-sample errors, by period, sum and level."""

@@ -1,0 +1,1 @@
+"""Gradient boosting with LightGBM: direct, recursive, by partition, tuned."""

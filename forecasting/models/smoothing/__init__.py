@@ -1,0 +1,1 @@
+"""Exponential smoothing (ETS) and Theta."""

@@ -1,0 +1,1 @@
+"""What is known beside demand: prices, promotions, events, and since when each is known."""

@@ -1,0 +1,1 @@
+"""Which cells of the panel were observed: demand, zeros, closed days, deliveries that are missing."""

@@ -1,5 +1,0 @@
-"""For Airflow's plugin folder, where this project was installed without its entry point `airflow.plugins`."""
-
-from forecasting.planner.plugin import ForecastsPlugin
-
-__all__ = ["ForecastsPlugin"]

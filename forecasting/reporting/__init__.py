@@ -1,0 +1,1 @@
+"""What people read: queries, the HTML report, languages, channels of alerts, notebooks."""

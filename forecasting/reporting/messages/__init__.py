@@ -1,0 +1,1 @@
+"""Languages: words, numbers, dates, and translations of stored sentences."""

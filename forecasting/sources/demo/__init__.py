@@ -1,0 +1,1 @@
+"""The demo retailer: its database, days, stock, and shifts of its world."""

@@ -1,0 +1,1 @@
+"""Steps of the DAG `monitor`: scores, drift, exceptions, health, alerts, the report."""

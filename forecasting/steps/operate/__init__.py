@@ -1,0 +1,1 @@
+"""What operators call: trace, reproduce, rollback, retention, export, lineage."""

@@ -1,0 +1,1 @@
+"""Steps of the DAGs `train` and `approve`: challenger, judgement, promotion, shadows."""

@@ -1,0 +1,1 @@
+"""The versioned inputs (Delta), the panels and the shards."""

@@ -1,0 +1,1 @@
+"""Models in MLflow: versions, the champion, what a training records, manifests."""

@@ -1,0 +1,1 @@
+"""The output tables in SQLite or PostgreSQL."""
