@@ -42,9 +42,9 @@ def _chain(runs: Runs) -> str:
         by_name.setdefault(name, {})[f"{seed} {day}"] = facts
     rows = []
     for name, found in by_name.items():
-        scores = [number(mean(one[score] for one in found.values()), 4) for score in MEANS]
-        scores += [number(max((one[score] for one in found.values()), key=abs), 4) for score in LARGEST]
-        peak = max(one["measured"]["peak"] for one in found.values())
+        scores = [number(mean(facts[score] for facts in found.values()), 4) for score in MEANS]
+        scores += [number(max((facts[score] for facts in found.values()), key=abs), 4) for score in LARGEST]
+        peak = max(facts["measured"]["peak"] for facts in found.values())
         rows.append([name, *scores, number(peak, 2), str(len(found)), ", ".join(found)])
     text = (
         "`python -m benchmarks chain`: 300 stores by day, closed on Sundays and movable holidays, a promotion every "

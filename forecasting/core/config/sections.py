@@ -194,7 +194,7 @@ class PanelSettings(Section):
     )
     closed_periods: Count = Field(28, description="days that a closure may last; then the store or series has ended")
     missing_rows: Literal["auto", "zero", "unknown"] = Field(
-        "auto", description="what a missing row means; auto: unknown where the source writes its zeros as rows"
+        "auto", description="what a missing row means; auto: unknown if the source writes zeros or a gap is improbable"
     )
     missing_periods: int | None = Field(
         None,
